@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* process_machine.c - a guest made of threads that write.
+ *
+ * Each thread obeys a queue of its own, which it also sleeps on: a command wakes it at once.
+ * Parking is answered in one queue for all; who has taken an answer from each thread knows that
+ * none writes, and that all they wrote is visible. */
+#include "guest/process_machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/queue.h"
+#include "guest/random.h"
+#include "guest/stamp.h"
+
+/* Written between two looks at the commands: what pausing may have to wait for. */
+#define BURST_PAGES 16u
+
+#define BEAT_MS 1
+
+/* What the host kept a writer from for longer than this is not made up for. */
+#define DEBT_NS (100 * NS_PER_MS)
+
+enum command { PARK, RUN, STOP };
+
+struct worker {
+	struct process_machine *machine;
+	pthread_t thread;
+	bool started;
+	struct queue *commands;
+
+	/* Of a writer; owned by its thread until that is parked. */
+	struct process_writer writer;
+	struct process_share share;
+	uint64_t pages_written; /* one writer, relaxed readers */
+};
+
+struct process_machine {
+	struct process_state
+		state; /* the counts are from when it was made or last paused */
+	uint8_t *host; /* of the block */
+	struct worker beater;
+	struct worker writers[PROCESS_WRITERS_MAX];
+	struct queue *parked; /* a thread's answer to PARK; nothing in it */
+	bool started;
+	bool paused;
+
+	uint64_t sequence; /* taken by all writers */
+
+	/* Owned by the beater. */
+	uint64_t heartbeat;
+	uint64_t heartbeat_ns;
+
+	/* One writer (the beater), relaxed readers. */
+	uint64_t beats;
+	uint64_t longest_gap_ns;
+	uint64_t arrival_gap_ns;
+};
+
+static uint64_t load(const uint64_t *value)
+{
+	return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin that writes it is unknown */
+static void store(uint64_t *value, uint64_t new_value)
+{
+	__atomic_store_n(value, new_value, __ATOMIC_RELAXED);
+}
+
+/* Waits for a command for as long as `timeout_ms` (for ever when negative), and through being
+ * parked.  *parked tells whether that happened; false: stop. */
+static bool obey(struct worker *worker, int timeout_ms, bool *parked)
+{
+	uint8_t answer = 0;
+	enum command command;
+
+	*parked = false;
+	while (queue_take(worker->commands, &command, timeout_ms) == QUEUE_ITEM) {
+		switch (command) {
+		case STOP:
+			return false;
+		case RUN:
+			return true;
+		case PARK:
+			*parked = true;
+			timeout_ms = -1;
+			queue_give(worker->machine->parked, &answer);
+			break;
+		}
+	}
+	return true;
+}
+
+static void beat(struct process_machine *machine)
+{
+	uint64_t now_ns = clock_now_ns(), last_ns = machine->heartbeat_ns;
+	uint64_t gap_ns = last_ns > 0 && now_ns > last_ns ? now_ns - last_ns : 0;
+
+	machine->heartbeat++;
+	machine->heartbeat_ns = now_ns;
+	heartbeat_write(machine->host + machine->state.heartbeat_offset,
+			machine->heartbeat);
+	if (machine->beats == 0)
+		store(&machine->arrival_gap_ns, gap_ns);
+	else if (gap_ns > machine->longest_gap_ns)
+		store(&machine->longest_gap_ns, gap_ns);
+	store(&machine->beats, machine->beats + 1);
+}
+
+static void *beater_run(void *opaque)
+{
+	struct worker *worker = opaque;
+	bool parked;
+
+	do
+		beat(worker->machine);
+	while (obey(worker, BEAT_MS, &parked));
+	return NULL;
+}
+
+static void write_page(struct worker *worker)
+{
+	struct process_machine *machine = worker->machine;
+	struct process_writer *writer = &worker->writer;
+	uint64_t page, address;
+
+	if (machine->state.pattern == WRITE_RANDOM) {
+		page = random_next(&writer->generator) % worker->share.page_count;
+	} else {
+		page = writer->position;
+		writer->position = (page + 1) % worker->share.page_count;
+	}
+	address = (worker->share.first_page + page) * PAGE_BYTES;
+	stamp_page(machine->host + address, address,
+		   __atomic_add_fetch(&machine->sequence, 1, __ATOMIC_RELAXED));
+	store(&worker->pages_written, worker->pages_written + 1);
+}
+
+/* How many pages are due: so many since the start, less those that were written. */
+struct pace {
+	double pages_per_ns;
+	uint64_t since_ns;
+	double written;
+};
+
+static double pace_due(struct pace *pace, uint64_t now_ns)
+{
+	double due =
+		(double)(now_ns - pace->since_ns) * pace->pages_per_ns - pace->written;
+	double debt = pace->pages_per_ns * (double)DEBT_NS;
+
+	if (due > debt && due > BURST_PAGES) {
+		pace->since_ns = now_ns - DEBT_NS;
+		pace->written = 0;
+		due = debt;
+	}
+	return due;
+}
+
+static void *writer_run(void *opaque)
+{
+	struct worker *worker = opaque;
+	const struct process_state *state = &worker->machine->state;
+	struct pace pace = {
+		.pages_per_ns = (double)state->dirty_rate_bytes / state->writer_count /
+				(double)PAGE_BYTES / (double)NS_PER_S,
+		.since_ns = clock_now_ns(),
+	};
+	int wait_ms = 0;
+	bool parked;
+
+	if (state->dirty_rate_bytes == 0)
+		wait_ms = -1;
+	while (obey(worker, wait_ms, &parked)) {
+		double due;
+		uint32_t burst;
+
+		if (state->dirty_rate_bytes == 0)
+			continue;
+		if (parked) {
+			/* Nothing was due while time stood still. */
+			pace.since_ns = clock_now_ns();
+			pace.written = 0;
+		}
+		due = pace_due(&pace, clock_now_ns());
+		burst = due > BURST_PAGES ? BURST_PAGES : (uint32_t)(due > 0 ? due : 0);
+		for (uint32_t i = 0; i < burst; i++)
+			write_page(worker);
+		pace.written += burst;
+		wait_ms = burst == BURST_PAGES ? 0 : 1;
+	}
+	return NULL;
+}
+
+static void command_all(struct process_machine *machine, enum command command)
+{
+	queue_give(machine->beater.commands, &command);
+	for (uint32_t i = 0; i < machine->state.writer_count; i++)
+		queue_give(machine->writers[i].commands, &command);
+}
+
+/* What the parked threads know, in one place. */
+static void collect(struct process_machine *machine)
+{
+	machine->state.heartbeat = machine->heartbeat;
+	machine->state.heartbeat_ns = machine->heartbeat_ns;
+	machine->state.sequence = load(&machine->sequence);
+	for (uint32_t i = 0; i < machine->state.writer_count; i++)
+		machine->state.writers[i] = machine->writers[i].writer;
+}
+
+static int worker_init(struct process_machine *machine, struct worker *worker,
+		       struct gw_error *err)
+{
+	worker->machine = machine;
+	/* RUN and PARK, or RUN and STOP, before the thread looks again. */
+	worker->commands = queue_new(sizeof(enum command), 4, err);
+	return worker->commands ? 0 : -1;
+}
+
+static int worker_start(struct worker *worker, void *(*run)(void *), struct gw_error *err)
+{
+	int refused = pthread_create(&worker->thread, NULL, run, worker);
+
+	if (refused != 0)
+		return fail_sys(err, refused, "process guest: thread");
+	worker->started = true;
+	return 0;
+}
+
+static void worker_stop(struct worker *worker)
+{
+	enum command stop = STOP;
+
+	if (worker->started) {
+		queue_give(worker->commands, &stop);
+		pthread_join(worker->thread, NULL);
+	}
+	queue_free(worker->commands);
+}
+
+struct process_machine *process_machine_new(const struct ram *ram,
+					    const struct process_state *state,
+					    struct gw_error *err)
+{
+	OWNED(process_machine) struct process_machine *machine = NULL;
+
+	if (process_state_check(state, ram, err) < 0)
+		return NULL;
+	machine = calloc(1, sizeof(*machine));
+	if (!machine) {
+		fail_sys(err, ENOMEM, "process guest");
+		return NULL;
+	}
+	machine->state = *state;
+	machine->host = ram_find(ram, state->block, strlen(state->block))->host;
+	machine->heartbeat = state->heartbeat;
+	machine->heartbeat_ns = state->heartbeat_ns;
+	machine->sequence = state->sequence;
+	machine->parked = queue_new(1, PROCESS_WRITERS_MAX + 1, err);
+	if (!machine->parked || worker_init(machine, &machine->beater, err) < 0)
+		return NULL;
+	for (uint32_t i = 0; i < state->writer_count; i++) {
+		if (worker_init(machine, &machine->writers[i], err) < 0)
+			return NULL;
+		machine->writers[i].writer = state->writers[i];
+		machine->writers[i].share = process_share(state, i);
+	}
+	return MOVE(machine);
+}
+
+void process_machine_free(struct process_machine *machine)
+{
+	if (!machine)
+		return;
+	worker_stop(&machine->beater);
+	for (uint32_t i = 0; i < machine->state.writer_count; i++)
+		worker_stop(&machine->writers[i]);
+	queue_free(machine->parked);
+	free(machine);
+}
+
+int process_machine_start(struct process_machine *machine, struct gw_error *err)
+{
+	assert(!machine->started);
+	machine->started = true;
+	if (worker_start(&machine->beater, beater_run, err) < 0)
+		return -1;
+	for (uint32_t i = 0; i < machine->state.writer_count; i++) {
+		if (worker_start(&machine->writers[i], writer_run, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void process_machine_pause(struct process_machine *machine)
+{
+	uint8_t answer;
+
+	if (!machine->started || machine->paused)
+		return;
+	command_all(machine, PARK);
+	for (uint32_t i = 0; i < machine->state.writer_count + 1; i++)
+		queue_take(machine->parked, &answer, -1);
+	machine->paused = true;
+	collect(machine);
+}
+
+void process_machine_resume(struct process_machine *machine)
+{
+	if (!machine->paused)
+		return;
+	machine->paused = false;
+	command_all(machine, RUN);
+}
+
+void process_machine_state(const struct process_machine *machine,
+			   struct process_state *state)
+{
+	assert(!machine->started || machine->paused);
+	*state = machine->state;
+}
+
+static uint64_t worker_cpu_ns(const struct worker *worker)
+{
+	clockid_t clock;
+
+	if (!worker->started || pthread_getcpuclockid(worker->thread, &clock) != 0)
+		return 0;
+	return clock_read_ns(clock);
+}
+
+struct process_counters process_machine_counters(const struct process_machine *machine)
+{
+	struct process_counters counters = {
+		.beats = load(&machine->beats),
+		.longest_gap_ns = load(&machine->longest_gap_ns),
+		.arrival_gap_ns = load(&machine->arrival_gap_ns),
+		.cpu_ns = worker_cpu_ns(&machine->beater),
+	};
+
+	for (uint32_t i = 0; i < machine->state.writer_count; i++) {
+		counters.pages_written += load(&machine->writers[i].pages_written);
+		counters.cpu_ns += worker_cpu_ns(&machine->writers[i]);
+	}
+	return counters;
+}
