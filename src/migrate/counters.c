@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* counters.c - what one channel thread has done so far. */
+#include "migrate/counters.h"
+
+void counters_sum(struct counters *to, const struct counters *from)
+{
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		to->methods[i].packets += counter_read(&from->methods[i].packets);
+		to->methods[i].pages += counter_read(&from->methods[i].pages);
+		to->methods[i].payload_bytes +=
+			counter_read(&from->methods[i].payload_bytes);
+	}
+	to->packets += counter_read(&from->packets);
+	to->normal_pages += counter_read(&from->normal_pages);
+	to->zero_pages += counter_read(&from->zero_pages);
+	to->syncs += counter_read(&from->syncs);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* counters.h - what one channel thread has done so far.
+ *
+ * One writer, the channel's thread; anybody may read at any time. */
+#ifndef MIGRATE_COUNTERS_H
+#define MIGRATE_COUNTERS_H
+
+#include <stdint.h>
+
+#include "codec/codec.h"
+
+struct method_counters {
+	uint64_t packets;
+	uint64_t pages;
+	uint64_t payload_bytes;
+};
+
+struct counters {
+	struct method_counters methods[CODEC_COUNT]; /* packets that carry data */
+	uint64_t packets;			     /* all of them */
+	uint64_t normal_pages;
+	uint64_t zero_pages;
+	uint64_t syncs;
+};
+
+static inline void counter_add(uint64_t *counter, uint64_t amount)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount,
+			 __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Adds a snapshot of `from` to `to`, which only the caller uses. */
+void counters_sum(struct counters *to, const struct counters *from);
+
+#endif
