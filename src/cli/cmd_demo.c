@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cmd_demo.c - godwit demo: migrate a guest here, show what happened. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel/address.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/units.h"
+#include "demo/demo.h"
+#include "wire/multifd_init.h"
+#include "wire/stream_header.h"
+
+#define COMMAND "godwit demo"
+#define METHODS_MAX 16u
+#define OWN_DIRECTORY "/tmp/godwit-demo-XXXXXX"
+#define DEFAULT_METHODS "none,zlib,zstd"
+#define DEFAULT_FILL "zeros:30,random:5,/usr:65"
+#define MEMORY_MIN (UINT64_C(1) << 20)
+#define MEMORY_MAX (UINT64_C(1) << 42)
+
+struct choice {
+	const struct codec *codec;
+	int level;
+};
+
+/* Everything that the command line says, and what `demo` points to beside it. */
+struct settings {
+	struct demo_options demo;
+	const char *methods, *guest, *fill, *pattern, *dialect, *json, *uri;
+	uint64_t channels, writers, patience_s, working_set;
+	bool verbose;
+	struct choice choices[METHODS_MAX];
+	unsigned choice_count;
+	struct fill *filling;
+	FILE *json_file;
+	struct log log;
+	bool live; /* somebody watches: progress is shown */
+	char own_uri[sizeof(OWN_DIRECTORY) + 32];
+};
+
+static void settings_free(struct settings *settings)
+{
+	fill_free(settings->filling);
+	command_close_json(&settings->json_file);
+}
+
+/* ---- the command line ---- */
+
+/* "zlib:6", up to a comma. */
+static int parse_method(const char *text, struct choice *choice, struct gw_error *err)
+{
+	size_t length = strcspn(text, ",:"), digits;
+	const char *level = text + length;
+	char name[32];
+
+	/* No method has a name so long that the cut matters. */
+	snprintf(name, sizeof(name), "%.*s", (int)length, text);
+	choice->codec = codec_by_name(name, err);
+	if (!choice->codec)
+		return fail_in(err, "--methods");
+	choice->level = choice->codec->level_default;
+	if (*level++ != ':')
+		return 0;
+	digits = strspn(level, "0123456789");
+	if (digits == 0 || digits > 4 || digits != strcspn(level, ","))
+		return fail(err, GW_USAGE,
+			    "--methods: %s level \"%.20s\": %d to %d are allowed", name,
+			    level, choice->codec->level_min, choice->codec->level_max);
+	choice->level = (int)strtol(level, NULL, 10);
+	if (codec_check_level(choice->codec, choice->level, err) < 0)
+		return fail_in(err, "--methods");
+	return 0;
+}
+
+/* "none,zlib:6,zstd" */
+static int parse_methods(struct settings *settings, struct gw_error *err)
+{
+	const char *text = settings->methods;
+
+	for (;;) {
+		if (settings->choice_count == METHODS_MAX)
+			return fail(err, GW_USAGE,
+				    "--methods %.40s...: at most %u of them",
+				    settings->methods, METHODS_MAX);
+		if (parse_method(text, &settings->choices[settings->choice_count], err) <
+		    0)
+			return -1;
+		settings->choice_count++;
+		text += strcspn(text, ",");
+		if (*text++ == '\0')
+			return 0;
+	}
+}
+
+static int parse_pattern(const char *text, enum write_pattern *pattern,
+			 struct gw_error *err)
+{
+	if (strcmp(text, "sequential") == 0)
+		*pattern = WRITE_SEQUENTIAL;
+	else if (strcmp(text, "random") == 0)
+		*pattern = WRITE_RANDOM;
+	else
+		return fail(err, GW_USAGE,
+			    "--pattern %.40s: sequential and random are allowed", text);
+	return 0;
+}
+
+/* ---- what people see ---- */
+
+static void show_line(void *state, const char *line)
+{
+	bool live = *(const bool *)state;
+
+	if (live)
+		fprintf(stderr, "\r\033[K%s", line);
+}
+
+static void clear_line(bool live)
+{
+	if (live)
+		fputs("\r\033[K", stderr);
+}
+
+static void print_heading(void)
+{
+	printf("%-7s %5s %9s %9s %10s %10s %7s %7s %9s %6s %s\n", "method", "level",
+	       "total", "downtime", "throughput", "pages", "send", "receive", "wire",
+	       "ratio", "verified");
+	printf("%-7s %5s %9s %9s %10s %10s %7s %7s %9s %6s\n", "", "", "ms", "ms",
+	       "Mbit/s", "per s", "CPU %", "CPU %", "bytes", "");
+}
+
+static void print_result(const struct result *result)
+{
+	static const char *const verdicts[] = {
+		[VERDICT_NONE] = "unknown", [VERDICT_YES] = "yes", [VERDICT_NO] = "no"
+	};
+	char size[16], receive[16] = "-";
+
+	if (result->receiver_known)
+		snprintf(receive, sizeof(receive), "%.0f",
+			 result_cpu_percent(result, result->recv_cpu_s));
+	printf("%-7s %5d %9.0f %9.1f %10.0f %10.0f %7.0f %7s %9s %6.2f %s\n",
+	       result->method, result->level, result->total_ms, result->downtime_ms,
+	       result_throughput_mbps(result), result_pages_per_second(result),
+	       result_cpu_percent(result, result->send_cpu_s), receive,
+	       units_print_size(size, result->wire_bytes), result_ratio(result),
+	       strcmp(result->status, "completed") == 0 ? verdicts[result->verified]
+							: result->status);
+	if (result->heartbeat_after > 0)
+		printf("        %u rounds; heartbeat %" PRIu64 " at pause, %" PRIu64
+		       " after; %.1f ms between two beats, %.1f of them the checksum's\n",
+		       result->rounds, result->heartbeat_at_pause,
+		       result->heartbeat_after, result->heartbeat_gap_ms,
+		       result->verify_ms);
+	fflush(stdout);
+}
+
+static int explain_end(const struct result *result, enum demo_end end)
+{
+	static const char *const where[] = {
+		[DEMO_FAILED] = "the guest runs on at the source",
+		[DEMO_CANCELLED] = "the guest runs on at the source",
+		[DEMO_UNKNOWN] =
+			("the source holds the guest, paused; the destination may "
+			 "run it"),
+		[DEMO_LOST] = "neither side holds the guest",
+	};
+	static const enum exit_code codes[] = {
+		[DEMO_DONE] = EXIT_DONE,	   [DEMO_FAILED] = EXIT_FAILED,
+		[DEMO_CANCELLED] = EXIT_CANCELLED, [DEMO_UNKNOWN] = EXIT_UNKNOWN,
+		[DEMO_LOST] = EXIT_UNKNOWN,
+	};
+
+	if (end != DEMO_DONE) {
+		fprintf(stderr, COMMAND ": %s: %s; %s\n", result->method, result->error,
+			where[end]);
+	} else if (result->verified == VERDICT_NO) {
+		fprintf(stderr,
+			COMMAND ": %s: not verified: %s; the destination runs the guest "
+				"as it is\n",
+			result->method, result->error);
+		return EXIT_UNKNOWN;
+	}
+	return codes[end];
+}
+
+/* ---- the run ---- */
+
+static void stop(void *interrupt)
+{
+	interrupt_raise(interrupt);
+}
+
+static int run_all(struct settings *settings, const struct interrupt *stopped,
+		   struct gw_error *err)
+{
+	json_t *results = json_array();
+	bool table = !settings->json || strcmp(settings->json, "-") != 0;
+	int code = EXIT_DONE;
+
+	for (unsigned i = 0; i < settings->choice_count && code == EXIT_DONE; i++) {
+		const struct choice *choice = &settings->choices[i];
+		struct result result;
+		enum demo_end end;
+		int failed = demo_run(&settings->demo, choice->codec, choice->level,
+				      stopped, &result, &end, err);
+
+		clear_line(settings->live);
+		if (failed < 0) {
+			json_decref(results);
+			command_blame_path(err);
+			return command_failed(COMMAND, err);
+		}
+		json_array_append_new(results, result_json(&result));
+		if (table && i == 0)
+			print_heading();
+		if (table)
+			print_result(&result);
+		code = explain_end(&result, end);
+	}
+	if (!settings->json) {
+		json_decref(results);
+		return code;
+	}
+	if (command_write_json(settings->json, &settings->json_file, results, err) < 0)
+		return command_failed(COMMAND, err);
+	return code;
+}
+
+static int parse(struct settings *to, int argc, char **argv, enum options_result *shown,
+		 struct gw_error *err)
+{
+	static const struct command_help help = {
+		.name = COMMAND,
+		.usage = "[OPTION...]",
+		.purpose = "Migrates a running guest from one process to another, once "
+			   "for each method,\nand shows what that took.",
+	};
+	struct demo_options *demo = &to->demo;
+	/* clang-format off */
+	const struct option_spec specs[] = {
+		{ "memory", "SIZE", "the guest's RAM (1G)",
+		  OPTION_SIZE, &demo->memory_bytes, MEMORY_MIN, MEMORY_MAX },
+		{ "methods", "M[:LEVEL],...", "none, zlib:0-9, zstd:0-20 (none,zlib,zstd)",
+		  OPTION_TEXT, &to->methods, 0, 0 },
+		{ "channels", "N", "page channels beside the main one (2)",
+		  OPTION_NUMBER, &to->channels, 1, MULTIFD_CHANNELS_MAX },
+		{ "guest", "KIND", "process: threads that write (process)",
+		  OPTION_TEXT, &to->guest, 0, 0 },
+		{ "fill", "WHAT", "zeros, random, a path, or a mix such as\n"
+		  DEFAULT_FILL " (that one)",
+		  OPTION_TEXT, &to->fill, 0, 0 },
+		{ "dirty-rate", "RATE", "bytes a second that the guest writes (16M)",
+		  OPTION_RATE, &demo->dirty_rate_bytes, 0, PROCESS_RATE_MAX_BYTES },
+		{ "working-set", "SIZE", "where it writes (an eighth of memory)",
+		  OPTION_SIZE, &to->working_set, PAGE_BYTES, MEMORY_MAX },
+		{ "pattern", "HOW", "sequential or random (sequential)",
+		  OPTION_TEXT, &to->pattern, 0, 0 },
+		{ "writers", "N", "threads that write (1)",
+		  OPTION_NUMBER, &to->writers, 1, PROCESS_WRITERS_MAX },
+		{ "max-bandwidth", "RATE", "over all channels together; 0: unlimited (0)",
+		  OPTION_RATE, &demo->max_bandwidth, 0, UINT64_C(1) << 50 },
+		{ "downtime-limit", "MS", "pause the guest when the rest fits (300)",
+		  OPTION_NUMBER, &demo->downtime_limit_ms, 0, 2000000 },
+		{ "uri", "URI", "where to meet: tcp:127.0.0.1:0, unix:PATH",
+		  OPTION_TEXT, &to->uri, 0, 0 },
+		{ "to", "URI", "send to another destination, such as a QEMU",
+		  OPTION_TEXT, &demo->to, 0, 0 },
+		{ "machine", "TYPE", "as the stream names it; none: no device state",
+		  OPTION_TEXT, &demo->machine, 0, 0 },
+		{ "dialect", "NAME", "what the destination is: qemu-7.2 ... (the newest)",
+		  OPTION_TEXT, &to->dialect, 0, 0 },
+		{ "no-return-path", NULL, "the destination cannot answer",
+		  OPTION_CLEAR, &demo->return_path, 0, 0 },
+		{ "tracker", "HOW", "auto, wp-async or wp-sync (auto)",
+		  OPTION_TEXT, &demo->tracker, 0, 0 },
+		{ "seed", "N", "of what is random (1)",
+		  OPTION_NUMBER, &demo->seed, 0, UINT64_MAX },
+		{ "dump-ram", "DIR", "write the source's RAM at switchover to files",
+		  OPTION_TEXT, &demo->dump_directory, 0, 0 },
+		{ "flip-byte", NULL, "spoil a byte at the destination: must not verify",
+		  OPTION_FLAG, &demo->flip_byte, 0, 0 },
+		{ "timeout", "SECONDS", "without a byte of progress (30)",
+		  OPTION_NUMBER, &to->patience_s, 1, 86400 },
+		{ "json", "FILE", "the figures as JSON; - is standard output",
+		  OPTION_TEXT, &to->json, 0, 0 },
+		{ "verbose", NULL, "say what happens meanwhile",
+		  OPTION_FLAG, &to->verbose, 0, 0 },
+		{ 0 },
+	};
+	/* clang-format on */
+	char **rest;
+	int rest_count;
+
+	if (options_parse(&help, specs, argc, argv, &rest, &rest_count, shown, err) < 0)
+		return -1;
+	if (*shown == OPTIONS_OK && rest_count > 0)
+		return fail(err, GW_USAGE, "%.40s: no argument is expected", rest[0]);
+	return 0;
+}
+
+static int check_memory(struct settings *settings, struct gw_error *err)
+{
+	struct demo_options *demo = &settings->demo;
+	uint64_t most;
+
+	if (demo->memory_bytes % PAGE_BYTES != 0)
+		return fail(err, GW_USAGE,
+			    "--memory %" PRIu64 ": a multiple of %" PRIu64 " is allowed",
+			    demo->memory_bytes, (uint64_t)PAGE_BYTES);
+	if (settings->working_set == 0)
+		settings->working_set = demo->memory_bytes / 8;
+	demo->working_set_bytes = settings->working_set & ~(PAGE_BYTES - 1);
+	/* The heartbeat has a page of its own. */
+	most = demo->memory_bytes - PAGE_BYTES;
+	if (demo->working_set_bytes > most)
+		return fail(err, GW_USAGE,
+			    "--working-set %" PRIu64 ": at most %" PRIu64
+			    " of this memory are allowed",
+			    settings->working_set, most);
+	if (settings->writers > demo->working_set_bytes / PAGE_BYTES)
+		return fail(err, GW_USAGE,
+			    "--writers %" PRIu64
+			    ": 1 a page is allowed, the working set has %" PRIu64,
+			    settings->writers, demo->working_set_bytes / PAGE_BYTES);
+	return 0;
+}
+
+static int check_names(struct settings *settings, struct gw_error *err)
+{
+	struct demo_options *demo = &settings->demo;
+
+	if (strcmp(settings->guest, "process") != 0)
+		return fail(err, GW_USAGE, "--guest %.40s: process is allowed",
+			    settings->guest);
+	if (strcmp(demo->tracker, "auto") != 0 &&
+	    strcmp(demo->tracker, "wp-async") != 0 &&
+	    strcmp(demo->tracker, "wp-sync") != 0)
+		return fail(err, GW_USAGE,
+			    "--tracker %.40s: auto, wp-async and wp-sync are allowed",
+			    demo->tracker);
+	if (demo->machine[0] == '\0' || strlen(demo->machine) > STREAM_NAME_MAX)
+		return fail(err, GW_USAGE,
+			    "--machine \"%.40s\": 1 to %u characters are allowed",
+			    demo->machine, STREAM_NAME_MAX);
+	demo->dialect = settings->dialect ? dialect_by_name(settings->dialect, err)
+					  : dialect_newest();
+	return demo->dialect ? 0 : fail_in(err, "--dialect");
+}
+
+static int check_uri(const char *option, const char *uri, struct address *address,
+		     struct gw_error *err)
+{
+	if (address_parse(address, uri, err) < 0)
+		return fail_in(err, "%s", option);
+	if (!address_is_socket(address))
+		return fail(err, GW_USAGE,
+			    "%s %s: several channels need tcp: or unix:", option, uri);
+	return 0;
+}
+
+static int check_peer(struct settings *settings, struct gw_error *err)
+{
+	struct demo_options *demo = &settings->demo;
+	struct address address;
+
+	demo->uri = settings->uri;
+	if (settings->uri && check_uri("--uri", settings->uri, &address, err) < 0)
+		return -1;
+	if (!demo->to)
+		return 0;
+	if (check_uri("--to", demo->to, &address, err) < 0)
+		return -1;
+	if (address.kind == ADDRESS_TCP && strcmp(address.port, "0") == 0)
+		return fail(err, GW_USAGE, "--to %s: port 0 is for listening only",
+			    demo->to);
+	if (settings->uri)
+		return fail(err, GW_USAGE, "--uri %s: is not allowed with --to",
+			    settings->uri);
+	if (demo->flip_byte)
+		return fail(err, GW_USAGE, "--flip-byte: is not allowed with --to");
+	return 0;
+}
+
+static int check(struct settings *settings, struct gw_error *err)
+{
+	struct demo_options *demo = &settings->demo;
+
+	/* Another's destination usually takes one migration. */
+	if (!settings->methods)
+		settings->methods = demo->to ? "none" : DEFAULT_METHODS;
+	if (parse_methods(settings, err) < 0 ||
+	    parse_pattern(settings->pattern, &demo->pattern, err) < 0 ||
+	    check_memory(settings, err) < 0 || check_names(settings, err) < 0 ||
+	    check_peer(settings, err) < 0)
+		return -1;
+	settings->filling = fill_new(settings->fill, err);
+	if (!settings->filling) {
+		fail_in(err, "--fill");
+		return command_blame_path(err);
+	}
+	demo->fill = settings->filling;
+	demo->channels = (uint32_t)settings->channels;
+	demo->writers = (uint32_t)settings->writers;
+	demo->patience_ms = (int)settings->patience_s * 1000;
+	if (command_check_dump(demo->dump_directory, err) < 0)
+		return -1;
+	return command_open_json(settings->json, &settings->json_file, err);
+}
+
+/* Meets in a directory of its own. */
+static int run_here(struct settings *settings, const struct interrupt *stopped,
+		    struct gw_error *err)
+{
+	char directory[] = OWN_DIRECTORY;
+	int code;
+
+	if (!mkdtemp(directory)) {
+		fail_sys(err, errno, "make a directory in /tmp");
+		return command_failed(COMMAND, err);
+	}
+	snprintf(settings->own_uri, sizeof(settings->own_uri), "unix:%s/migration",
+		 directory);
+	settings->demo.uri = settings->own_uri;
+	code = run_all(settings, stopped, err);
+	/* A destination that was killed has left it. */
+	unlink(settings->own_uri + strlen("unix:"));
+	rmdir(directory);
+	return code;
+}
+
+static int run(struct settings *settings, struct gw_error *err)
+{
+	OWNED(interrupt) struct interrupt *stopped = interrupt_new(err);
+	int code;
+
+	if (!stopped)
+		return command_failed(COMMAND, err);
+	command_log(&settings->log, settings->verbose);
+	command_on_signal(stop, stopped);
+	settings->live = isatty(STDERR_FILENO);
+	settings->demo.log = &settings->log;
+	settings->demo.progress = show_line;
+	settings->demo.progress_state = &settings->live;
+	code = settings->demo.to || settings->demo.uri ? run_all(settings, stopped, err)
+						       : run_here(settings, stopped, err);
+	command_default_signals();
+	return code;
+}
+
+int cmd_demo(int argc, char **argv)
+{
+	struct settings settings = {
+		.demo = {
+			.memory_bytes = UINT64_C(1) << 30,
+			.seed = 1,
+			.threads = 2,
+			.dirty_rate_bytes = UINT64_C(16) << 20,
+			.tracker = "auto",
+			.machine = DEMO_MACHINE,
+			.downtime_limit_ms = 300,
+			.return_path = true,
+		},
+		.guest = "process",
+		.fill = DEFAULT_FILL,
+		.pattern = "sequential",
+		.channels = 2,
+		.writers = 1,
+		.patience_s = 30,
+	};
+	enum options_result shown = OPTIONS_OK;
+	struct gw_error err;
+	int code = EXIT_DONE;
+
+	if (parse(&settings, argc, argv, &shown, &err) < 0)
+		code = command_failed(COMMAND, &err);
+	else if (shown == OPTIONS_OK)
+		code = check(&settings, &err) < 0 ? command_failed(COMMAND, &err)
+						  : run(&settings, &err);
+	settings_free(&settings);
+	return code;
+}

@@ -1,0 +1,336 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_demo.py - guests that arrive: godwit demo, its figures and its table, and inspect beside it.
+
+GODWIT_LONG=1 adds a guest of 4 GiB and every dialect with every method and number of channels.
+"""
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import command  # noqa: E402
+from command import (DONE, FAILED, MIXED, UNKNOWN, Running, check, demo,  # noqa: E402
+                     meeting_places, nothing_new_stays, run, same_files, scratch)
+from test_usage import DIALECTS  # noqa: E402
+
+METHODS = ('none', 'zlib', 'zstd')
+CHANNELS = (1, 2, 4, 8, 16)
+
+WHOLE = {'level', 'channels', 'wire_bytes', 'ram_bytes', 'zero_pages', 'normal_pages', 'rounds',
+         'heartbeat_at_pause', 'heartbeat_after'}
+REAL = {'total_ms', 'downtime_ms', 'setup_ms', 'throughput_mbps', 'pages_per_second',
+        'send_cpu_percent', 'recv_cpu_percent', 'send_cpu_seconds', 'recv_cpu_seconds', 'ratio',
+        'verify_ms', 'heartbeat_gap_ms'}
+TEXT = {'method', 'engine', 'status', 'tracker'}
+RECEIVER = {'recv_cpu_percent', 'recv_cpu_seconds'}
+
+# Small guests that differ in all that may matter.
+SMALL = ['--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M']
+
+# Which dirty trackers this kernel has.
+TRACKERS = ('wp-async', 'wp-sync')
+
+
+def mib(text):
+    return int(text.removesuffix('M')) << 20
+
+
+def near(seen, expected, what):
+    """Figures that are computed from others of the same object."""
+    check.true(abs(seen - expected) <= 1e-6 * max(1, abs(expected)),
+               f'{what} is {seen}, expected {expected}')
+
+
+def check_shape(figures, ours=True):
+    """Keys and types, and what holds of them whatever was moved."""
+    check.equal(set(figures), WHOLE | REAL | TEXT | {'verified'}, 'keys')
+    for key in TEXT:
+        check.true(isinstance(figures[key], str) and figures[key], f'{key}: {figures[key]!r}')
+    for key in WHOLE:
+        check.true(type(figures[key]) is int and figures[key] >= 0, f'{key}: {figures[key]!r}')
+    for key in REAL:
+        if ours or key not in RECEIVER:
+            check.true(type(figures[key]) is float and figures[key] >= 0,
+                       f'{key}: {figures[key]!r}')
+        else:
+            check.true(figures[key] is None, f'{key}: {figures[key]!r}')
+    check.true(figures['total_ms'] > 0 and figures['rounds'] >= 2, 'it took time and rounds')
+    check.true(figures['setup_ms'] <= figures['total_ms'], 'setup is part of it')
+    near(figures['throughput_mbps'], figures['wire_bytes'] * 8 / 1e3 / figures['total_ms'],
+         'throughput_mbps')
+    near(figures['pages_per_second'], (figures['normal_pages'] + figures['zero_pages']) * 1e3 /
+         figures['total_ms'], 'pages_per_second')
+    near(figures['send_cpu_percent'], figures['send_cpu_seconds'] * 1e5 / figures['total_ms'],
+         'send_cpu_percent')
+    near(figures['ratio'], figures['normal_pages'] * 4096 / figures['wire_bytes'], 'ratio')
+    check.true(figures['status'] == 'completed', f"status is {figures['status']}")
+
+
+def check_arrival(figures, method, channels, memory):
+    check_shape(figures)
+    level = {'none': 0, 'zlib': 1, 'zstd': 1}
+    for key, expected in (('method', method), ('engine', method), ('level', level[method]),
+                          ('channels', channels), ('ram_bytes', mib(memory)),
+                          ('verified', True)):
+        check.equal(figures[key], expected, key)
+    check.true(figures['normal_pages'] + figures['zero_pages'] >= mib(memory) // 4096,
+               'each page was moved')
+    check.true(figures['normal_pages'] > 0 and figures['wire_bytes'] > 0, 'something was sent')
+    check.true(figures['send_cpu_seconds'] > 0 and figures['recv_cpu_seconds'] > 0,
+               'both sides worked')
+    check.true(figures['heartbeat_after'] > figures['heartbeat_at_pause'] > 0,
+               f"heartbeat: {figures['heartbeat_at_pause']}, {figures['heartbeat_after']}")
+    if method == 'none':
+        check.true(figures['wire_bytes'] > figures['normal_pages'] * 4096, 'page by page')
+    else:
+        check.true(figures['ratio'] > 1, f"ratio is {figures['ratio']}")
+
+
+def check_arrivals(results, channels, memory, methods=METHODS):
+    check.equal([figures['method'] for figures in results], list(methods), 'methods')
+    for figures in results:
+        check_arrival(figures, figures['method'], channels, memory)
+
+
+def arrives(transport, channels, memory):
+    with scratch() as directory:
+        uri = f'unix:{directory}/socket' if transport == 'unix' else 'tcp:127.0.0.1:0'
+        check_arrivals(demo('--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
+                            '--channels', str(channels), '--uri', uri), channels, memory)
+        check.equal(os.listdir(directory), [], 'what is left')
+
+
+def arrives_with(*arguments, methods=METHODS, channels=2, memory='16M'):
+    """A variation of a small guest."""
+    results = demo(*SMALL, *arguments, '--methods', ','.join(methods))
+    check_arrivals(results, channels, memory, methods)
+    return results
+
+
+def default_meeting_place_goes():
+    before = meeting_places()
+    arrives_with(methods=('none',))
+    nothing_new_stays(before)
+
+
+def levels_reach_the_engine():
+    """More work, fewer bytes."""
+    results = demo('--memory', '16M', '--fill', command.PROGRAM, '--dirty-rate', '0',
+                   '--methods', 'zlib:0,zlib:1,zlib:9,zstd:1,zstd:19')
+    check.equal([figures['level'] for figures in results], [0, 1, 9, 1, 19], 'levels')
+    sizes = [figures['wire_bytes'] for figures in results]
+    check.true(sizes[0] > sizes[1] > sizes[2], f'zlib: {sizes[:3]}')
+    check.true(sizes[3] > sizes[4], f'zstd: {sizes[3:]}')
+
+
+def tracker_is_the_one_asked_for(tracker):
+    ended = run('demo', *SMALL, '--methods', 'none', '--tracker', tracker, '--json', '-')
+    if ended.code == FAILED and f'--tracker: {tracker}: ' in ended.err:
+        raise check.Skip(f'no {tracker}: {ended.sentence().rpartition(": ")[2]}')
+    ended.expect(DONE)
+    (figures,) = json.loads(ended.out)
+    check_arrival(figures, 'none', 2, '16M')
+    check.equal(figures['tracker'], tracker, 'tracker')
+
+
+def writers_are_seen(*arguments):
+    """What they write while the first round lasts is moved again."""
+    (figures,) = demo('--memory', '32M', '--fill', 'random', '--dirty-rate', '8M', '--methods',
+                      'none', '--max-bandwidth', '64M', '--downtime-limit', '100', *arguments)
+    check_arrival(figures, 'none', 2, '32M')
+    check.true(figures['normal_pages'] > 8192, f"{figures['normal_pages']} pages of 8192")
+    return figures
+
+
+def bandwidth_is_limited():
+    """32 MiB that do not shrink, at 32 MiB a second over all channels: not below a second but
+    for the slack."""
+    (figures,) = demo('--memory', '32M', '--fill', 'random', '--dirty-rate', '0', '--methods',
+                      'none', '--channels', '4', '--max-bandwidth', '32M')
+    check.true(figures['total_ms'] > 900, f"{figures['total_ms']} ms")
+
+
+def no_downtime_allowed_takes_quiet_guest():
+    """A guest that writes nothing but its heartbeat fits any limit in the end."""
+    (figures,) = demo('--memory', '16M', '--fill', 'zeros', '--dirty-rate', '0', '--methods',
+                      'none', '--downtime-limit', '1000')
+    check.true(figures['zero_pages'] >= 4000, f"{figures['zero_pages']} zero pages")
+    check.true(figures['wire_bytes'] < 1 << 20, f"{figures['wire_bytes']} bytes")
+
+
+def seeds_make_the_guest():
+    """The same seed, the same RAM; another, another."""
+    with scratch() as directory:
+        for name, seed in (('a', '7'), ('b', '7'), ('c', '8')):
+            demo('--memory', '4M', '--fill', 'random', '--dirty-rate', '0', '--methods', 'none',
+                 '--seed', seed, '--dump-ram', f'{directory}/{name}')
+        # The heartbeat's page and the working set before it are the guest's own.
+        contents = {}
+        for name in 'abc':
+            with open(f'{directory}/{name}/ram', 'rb') as file:
+                contents[name] = file.read(2 << 20)
+        check.true(contents['a'] == contents['b'], 'equal seeds gave unequal RAM')
+        check.true(contents['a'] != contents['c'], 'unequal seeds gave equal RAM')
+
+
+# ---- what people see ----
+
+def table_shows_the_figures():
+    with scratch() as directory:
+        path = f'{directory}/figures.json'
+        ended = run('demo', *SMALL, '--json', path).expect(DONE)
+        check.equal(ended.err, '', 'standard error')
+        with open(path, encoding='utf-8') as file:
+            check_arrivals(json.load(file), 2, '16M')
+    lines = ended.out.splitlines()
+    check.equal(len(lines), 2 + 2 * len(METHODS), f'lines of {ended.out!r}')
+    check.equal(lines[0].split(), ['method', 'level', 'total', 'downtime', 'throughput', 'pages',
+                                   'send', 'receive', 'wire', 'ratio', 'verified'], 'heading')
+    for method, line, beats in zip(METHODS, lines[2::2], lines[3::2]):
+        cells = line.split()
+        check.equal((cells[0], cells[-1]), (method, 'yes'), 'method and verdict')
+        check.true(re.search(r'\d+ rounds; heartbeat \d+ at pause, \d+ after', beats),
+                   f'it says {beats!r}')
+
+
+def json_on_standard_output_is_all_of_it():
+    ended = run('demo', *SMALL, '--methods', 'none', '--json', '-').expect(DONE)
+    check.equal(len(json.loads(ended.out)), 1, 'migrations')
+
+
+def verbose_says_what_happens():
+    ended = run('demo', *SMALL, '--methods', 'none', '--verbose').expect(DONE)
+    for part in ('source: setup', 'source: active', 'round 1: ', 'source: device',
+                 'source: completed', 'destination: active', 'destination: completed'):
+        check.contains(ended.err, part, 'standard error')
+
+
+def flipped_byte_is_noticed(method):
+    with scratch() as directory:
+        path = f'{directory}/figures.json'
+        ended = run('demo', *SMALL, '--methods', method, '--flip-byte', '--json', path)
+        ended.expect(UNKNOWN)
+        with open(path, encoding='utf-8') as file:
+            (figures,) = json.load(file)
+    check.true(figures['verified'] is False, f"verified is {figures['verified']}")
+    check.contains(figures['error'], 'checksum of RAM', 'error')
+    check.equal(ended.out.splitlines()[2].split()[-1], 'no', 'verdict of the table')
+    check.contains(ended.sentence(), f'{method}: not verified: checksum of RAM: ', 'sentence')
+
+
+def flipped_byte_ends_the_row():
+    """No other method is tried after it."""
+    ended = run('demo', *SMALL, '--flip-byte', '--json', '-').expect(UNKNOWN)
+    check.equal([figures['method'] for figures in json.loads(ended.out)], ['none'], 'methods')
+
+
+# ---- to a destination of its own ----
+
+def inspect_gets_the_same_ram(method, channels, *arguments, transport='tcp'):
+    """Two programs that know nothing of each other but the wire."""
+    with scratch() as directory:
+        uri = 'tcp:127.0.0.1:0' if transport == 'tcp' else f'unix:{directory}/socket'
+        with Running('inspect', '--listen', uri, '--channels', str(channels), '--dump-ram',
+                     f'{directory}/there', '--json', '-') as inspect:
+            ended = run('demo', '--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M',
+                        '--methods', method, '--channels', str(channels), '--to',
+                        inspect.listening_on(), '--dump-ram', f'{directory}/here', '--json',
+                        f'{directory}/figures', *arguments).expect(DONE)
+            report = json.loads(inspect.end().expect(DONE).out)
+        with open(f'{directory}/figures', encoding='utf-8') as file:
+            (figures,) = json.load(file)
+        check.true(same_files(f'{directory}/here/ram', f'{directory}/there/ram'),
+                   'RAM at switchover and what arrived are not the same')
+        check.equal(os.path.getsize(f'{directory}/there/ram'), 16 << 20, 'bytes of the dump')
+    check_shape(figures, ours=False)
+    check.true(figures['verified'] is None, f"verified is {figures['verified']}")
+    cells = ended.out.splitlines()[2].split()
+    check.equal((cells[7], cells[-1]), ('-', 'unknown'), 'receive CPU and verdict')
+    check.equal(report['status'], 'completed', 'status')
+    check.equal(report['blocks'], [{'name': 'ram', 'bytes': 16 << 20}], 'blocks')
+    check.equal(list(report['methods']), [method], 'methods')
+    for key in ('normal_pages', 'zero_pages', 'wire_bytes'):
+        check.equal(report[key], figures[key], f'{key} of both')
+
+
+def machine_none_has_no_devices():
+    with Running('inspect', '--listen', 'tcp:127.0.0.1:0', '--json', '-') as inspect:
+        run('demo', *SMALL, '--machine', 'none', '--to', inspect.listening_on()).expect(DONE)
+        report = json.loads(inspect.end().expect(DONE).out)
+    check.equal((report['machine'], report['devices'], report['devices_known']),
+                ('none', [], True), 'machine and devices')
+
+
+def report_for_people():
+    with Running('inspect', '--listen', 'tcp:127.0.0.1:0') as inspect:
+        run('demo', *SMALL, '--methods', 'zstd', '--machine', 'pc-q35-9.2', '--dialect',
+            'qemu-9.2', '--to', inspect.listening_on()).expect(DONE)
+        text = inspect.end().expect(DONE).out
+    for pattern in (r'^machine +pc-q35-9\.2$', r'^dialect +qemu-9\.2$',
+                    r'^channels +main and 2, barriers once a round$', r'^way back +open$',
+                    r'^block +ram +16 MiB$', r'^method +zstd +\d+ pages in \d+ packets',
+                    r'^device +\S+ +0 +\d+ bytes$', r'^total +'):
+        check.true(re.search(pattern, text, re.MULTILINE), f'no {pattern} in {text!r}')
+
+
+def every_dialect_every_way():
+    for dialect in DIALECTS:
+        for channels in CHANNELS:
+            arrives_with('--dialect', dialect, '--channels', str(channels), channels=channels)
+            for method in METHODS:
+                inspect_gets_the_same_ram(method, channels, '--dialect', dialect)
+
+
+CASES = [
+    *[(f'arrives over {transport} by {channels} channels', arrives, transport, channels,
+       '128M' if (transport, channels) == ('tcp', 2) else '64M')
+      for transport in ('unix', 'tcp') for channels in CHANNELS],
+    *[(f'arrives at {dialect}', lambda dialect=dialect: arrives_with(
+        '--dialect', dialect, methods=('none', 'zstd'))) for dialect in DIALECTS],
+    ('arrives over no return path', arrives_with, '--no-return-path'),
+    ('arrives with a megabyte', lambda: check_arrivals(
+        demo('--memory', '1M', '--fill', command.PROGRAM), 2, '1M')),
+    ('arrives by 255 channels', lambda: arrives_with('--channels', '255', channels=255,
+                                                     methods=('zstd',))),
+    ('default meeting place goes', default_meeting_place_goes),
+    ('levels reach the engine', levels_reach_the_engine),
+    *[(f'tracker {tracker}', tracker_is_the_one_asked_for, tracker) for tracker in TRACKERS],
+    ('writers are seen', writers_are_seen),
+    ('writers are seen: small working set', writers_are_seen, '--working-set', '256K'),
+    ('writers are seen: all of RAM', writers_are_seen, '--working-set', '33550336'),
+    ('writers are seen: random', writers_are_seen, '--pattern', 'random'),
+    ('writers are seen: four of them', writers_are_seen, '--writers', '4'),
+    ('writers are seen: 64 at random', writers_are_seen, '--writers', '64', '--pattern',
+     'random'),
+    ('bandwidth is limited', bandwidth_is_limited),
+    ('zeros cost nothing', no_downtime_allowed_takes_quiet_guest),
+    ('seeds make the guest', seeds_make_the_guest),
+    ('table shows the figures', table_shows_the_figures),
+    ('json on standard output is all of it', json_on_standard_output_is_all_of_it),
+    ('verbose says what happens', verbose_says_what_happens),
+    *[(f'flipped byte is noticed: {method}', flipped_byte_is_noticed, method)
+      for method in METHODS],
+    ('flipped byte ends the row', flipped_byte_ends_the_row),
+    *[(f'inspect gets the same RAM: {method} by {channels} channels',
+       inspect_gets_the_same_ram, method, channels)
+      for method, channels in zip(METHODS, (1, 4, 16))],
+    ('inspect gets the same RAM: over unix', lambda: inspect_gets_the_same_ram(
+        'zlib', 2, transport='unix')),
+    *[(f'inspect gets the same RAM: {dialect}', inspect_gets_the_same_ram, 'zstd', 2,
+       '--dialect', dialect) for dialect in ('qemu-7.2', 'qemu-8.1', 'qemu-9.0')],
+    ('machine none has no devices', machine_none_has_no_devices),
+    ('report for people', report_for_people),
+]
+
+if command.LONG:
+    CASES += [
+        *[(f'4 GiB by {channels} channels', arrives, 'unix', channels, '4096M')
+          for channels in CHANNELS],
+        ('every dialect every way', every_dialect_every_way),
+    ]
+
+if __name__ == '__main__':
+    check.run(CASES)
