@@ -32,5 +32,8 @@ int outcome_error(const struct outcome *outcome, const struct gw_error *otherwis
 		  struct gw_error *err)
 {
 	*err = outcome_failed(outcome) ? outcome->error : *otherwise;
+	/* Where a cancel was noticed says nothing. */
+	if (err->kind == GW_CANCELLED)
+		return fail(err, GW_CANCELLED, "cancelled");
 	return -1;
 }

@@ -24,7 +24,7 @@ void outcome_init(struct outcome *outcome, struct interrupt *interrupt);
 void outcome_fail(struct outcome *outcome, const struct gw_error *error);
 
 /* After all other threads are joined, or when the caller only wants to know if there is one:
- * copies the first failure; `otherwise` is what the caller itself saw.  Always returns -1. */
+ * copies the first failure; `otherwise` is what the caller itself saw, of a cancel just that.  Always returns -1. */
 int outcome_error(const struct outcome *outcome, const struct gw_error *otherwise,
 		  struct gw_error *err);
 

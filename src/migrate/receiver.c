@@ -526,8 +526,6 @@ int receiver_run(struct receiver *r, struct arrivals *arrivals,
 	if (failed < 0) {
 		seen = *err;
 		outcome_error(&r->outcome, &seen, err);
-		if (err->kind == GW_CANCELLED)
-			fail(err, GW_CANCELLED, "cancelled");
 		tell_failure(r);
 	}
 	arrivals_close(arrivals, r->options.channel_count);

@@ -479,9 +479,6 @@ static void explain(struct sender *s, struct gw_error *err)
 	struct gw_error seen = *err;
 
 	outcome_error(&s->outcome, &seen, err);
-	/* Where it was noticed says nothing. */
-	if (err->kind == GW_CANCELLED)
-		fail(err, GW_CANCELLED, "cancelled");
 	if (err->kind != GW_PEER || !s->reader)
 		return;
 	interrupt_raise(s->interrupt);
