@@ -55,6 +55,11 @@ bool interrupt_raised(const struct interrupt *interrupt)
 	return atomic_load(&interrupt->raised);
 }
 
+int interrupt_fd(const struct interrupt *interrupt)
+{
+	return interrupt->fd;
+}
+
 /* What is left of a wait that began at `start_ns`; -1 stays -1. */
 static int remaining_ms(uint64_t start_ns, int timeout_ms)
 {

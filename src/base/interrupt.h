@@ -28,6 +28,9 @@ bool interrupt_raised(const struct interrupt *interrupt);
 int interrupt_poll(const struct interrupt *interrupt, int fd, short events,
 		   int timeout_ms, struct gw_error *err);
 
+/* For poll(), beside other descriptors: readable once raised, and from then on. */
+int interrupt_fd(const struct interrupt *interrupt);
+
 /* Sleeps; false when raised meanwhile. */
 bool interrupt_sleep(const struct interrupt *interrupt, uint64_t sleep_ns);
 

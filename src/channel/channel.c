@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/clock.h"
 #include "channel/throttle.h"
 
 #define PATIENCE_MS 30000
@@ -18,6 +19,7 @@ struct channel {
 	const struct interrupt *throttle_interrupt;
 	uint64_t bytes_read; /* one writer each: the thread of that direction */
 	uint64_t bytes_written;
+	uint64_t throttled_ns; /* the writer's */
 };
 
 int channel_fail_stalled(struct gw_error *err, bool on_write, int timeout_ms)
@@ -80,11 +82,11 @@ void channel_set_throttle(struct channel *channel, struct throttle *throttle,
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): the builtin that writes it is unknown */
-static void count_bytes(uint64_t *counter, size_t length)
+static void count_up(uint64_t *counter, uint64_t amount)
 {
 	uint64_t before = __atomic_load_n(counter, __ATOMIC_RELAXED);
 
-	__atomic_store_n(counter, before + length, __ATOMIC_RELAXED);
+	__atomic_store_n(counter, before + amount, __ATOMIC_RELAXED);
 }
 
 uint64_t channel_bytes_read(const struct channel *channel)
@@ -95,6 +97,11 @@ uint64_t channel_bytes_read(const struct channel *channel)
 uint64_t channel_bytes_written(const struct channel *channel)
 {
 	return __atomic_load_n(&channel->bytes_written, __ATOMIC_RELAXED);
+}
+
+uint64_t channel_throttled_ns(const struct channel *channel)
+{
+	return __atomic_load_n(&channel->throttled_ns, __ATOMIC_RELAXED);
 }
 
 static size_t total_bytes(const struct iovec *iov, int count)
@@ -145,7 +152,7 @@ ptrdiff_t channel_read_some(struct channel *channel, void *into, size_t room,
 	assert(room > 0); /* else 0 would read as the end */
 	got = channel->ops->read(channel->state, &iov, 1, channel->read_patience_ms, err);
 	if (got > 0)
-		count_bytes(&channel->bytes_read, (size_t)got);
+		count_up(&channel->bytes_read, (size_t)got);
 	return got;
 }
 
@@ -166,7 +173,7 @@ int channel_read_full(struct channel *channel, struct iovec *into, int count,
 		if (got == 0)
 			return fail(err, GW_PEER, "closed after %zu of %zu bytes", done,
 				    wanted);
-		count_bytes(&channel->bytes_read, (size_t)got);
+		count_up(&channel->bytes_read, (size_t)got);
 		done += (size_t)got;
 		advance(&into, &count, (size_t)got);
 	}
@@ -213,7 +220,7 @@ static int write_slice(struct channel *channel, struct iovec **from, int *count,
 		if (put < 0)
 			return -1;
 		assert(put > 0 && (size_t)put <= limit);
-		count_bytes(&channel->bytes_written, (size_t)put);
+		count_up(&channel->bytes_written, (size_t)put);
 		limit -= (size_t)put;
 		advance(from, count, (size_t)put);
 	}
@@ -229,9 +236,12 @@ int channel_write_full(struct channel *channel, struct iovec *from, int count,
 		size_t limit = total_bytes(from, count);
 
 		if (throttle) {
+			uint64_t start_ns = clock_now_ns();
+
 			limit = throttle_slice(throttle, limit);
 			if (!throttle_take(throttle, limit, channel->throttle_interrupt))
 				return fail(err, GW_CANCELLED, "cancelled");
+			count_up(&channel->throttled_ns, clock_now_ns() - start_ns);
 		}
 		if (write_slice(channel, &from, &count, limit, err) < 0)
 			return -1;

@@ -128,4 +128,7 @@ void channel_cut(struct channel *channel);
 uint64_t channel_bytes_read(const struct channel *channel);
 uint64_t channel_bytes_written(const struct channel *channel);
 
+/* How long writes have waited for their turn under a throttle; likewise. */
+uint64_t channel_throttled_ns(const struct channel *channel);
+
 #endif

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/deadline.h"
 #include "channel/channel.h"
-#include "channel/deadline.h"
 #include "channel/socket.h"
 
 /* A unix listener whose backlog is full answers EAGAIN and has nothing to poll for. */

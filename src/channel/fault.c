@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "channel/deadline.h"
+#include "base/deadline.h"
 #include "channel/socket.h"
 
 /* How soon a stall notices that it was cut. */

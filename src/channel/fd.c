@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/deadline.h"
 #include "channel/channel.h"
-#include "channel/deadline.h"
 #include "channel/socket.h"
 
 enum fd_kind {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "channel/deadline.h"
+#include "base/deadline.h"
 #include "channel/socket.h"
 
 struct listener {

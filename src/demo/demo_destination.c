@@ -30,7 +30,7 @@ struct destination {
 };
 
 static int load_guest(void *state, const char *name, uint32_t instance, uint32_t version,
-		      struct cursor *in, struct gw_error *err)
+		      bool early, struct cursor *in, struct gw_error *err)
 {
 	struct destination *destination = state;
 

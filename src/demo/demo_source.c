@@ -52,6 +52,20 @@ static int resume_guest(void *state, struct gw_error *err)
 	return 0;
 }
 
+static int save_early(void *state, struct device_state *saved, struct gw_error *err)
+{
+	(void)state;
+	(void)err;
+	*saved = (struct device_state){ 0 };
+	return 0;
+}
+
+static void throttle_guest(void *state, uint32_t percent)
+{
+	(void)state;
+	(void)percent;
+}
+
 static int save_guest(void *state, struct device_state *saved, struct gw_error *err)
 {
 	struct source *source = state;
@@ -229,8 +243,9 @@ static int migrate(struct source *source, const struct codec *codec, int level,
 		   struct gw_error *err)
 {
 	const struct demo_options *options = source->options;
-	const struct source_machine machine = { source, pause_guest, save_guest,
-						resume_guest };
+	const struct source_machine machine = {
+		source, save_early, pause_guest, save_guest, resume_guest, throttle_guest
+	};
 	const struct sender_options sending = {
 		.connect = connect_channel,
 		.connect_state = source,

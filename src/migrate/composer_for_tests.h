@@ -166,6 +166,17 @@ static inline void composer_device(struct composer *c, const char *name)
 	c->device_count++;
 }
 
+/* A FULL section as it comes ahead of memory: `length` is what it says of its body. */
+static inline void composer_early(struct composer *c, const char *name, uint32_t length,
+				  uint32_t body_bytes)
+{
+	stream_write_section(&c->main, RECORD_SECTION_FULL, 9, name, 0, 1);
+	writer_be32(&c->main, length);
+	for (unsigned i = 0; i < body_bytes; i++)
+		writer_u8(&c->main, 0x5a);
+	stream_write_footer(&c->main, 9);
+}
+
 static inline void composer_describe(struct composer *c)
 {
 	char json[sizeof(c->vmdesc) + 64];

@@ -14,4 +14,9 @@ void counters_sum(struct counters *to, const struct counters *from)
 	to->normal_pages += counter_read(&from->normal_pages);
 	to->zero_pages += counter_read(&from->zero_pages);
 	to->syncs += counter_read(&from->syncs);
+	to->phases.scan_ns += counter_read(&from->phases.scan_ns);
+	to->phases.zero_ns += counter_read(&from->phases.zero_ns);
+	to->phases.engine_ns += counter_read(&from->phases.engine_ns);
+	to->phases.send_ns += counter_read(&from->phases.send_ns);
+	to->phases.wait_ns += counter_read(&from->phases.wait_ns);
 }

@@ -15,12 +15,22 @@ struct method_counters {
 	uint64_t payload_bytes;
 };
 
+/* Where a channel's time went; wait is for work, for its turn under a rate, and for barriers. */
+struct phases {
+	uint64_t scan_ns;
+	uint64_t zero_ns;
+	uint64_t engine_ns;
+	uint64_t send_ns;
+	uint64_t wait_ns;
+};
+
 struct counters {
 	struct method_counters methods[CODEC_COUNT]; /* packets that carry data */
 	uint64_t packets;			     /* all of them */
 	uint64_t normal_pages;
 	uint64_t zero_pages;
 	uint64_t syncs;
+	struct phases phases;
 };
 
 static inline void counter_add(uint64_t *counter, uint64_t amount)

@@ -22,6 +22,7 @@ struct lobby {
 	const struct interrupt *interrupt;
 	struct arrivals *arrivals;
 	uint32_t pages_present;
+	int main_fd; /* the channel's; to see it end */
 	uint32_t waiting_count;
 	int waiting[WAITING_MAX];
 };
@@ -55,6 +56,7 @@ static int seat_main(struct lobby *lobby, uint32_t i, struct gw_error *err)
 		return 0;
 	}
 	leave(lobby, i);
+	lobby->main_fd = fd;
 	lobby->arrivals->main = channel_from_fd(fd, lobby->interrupt, err);
 	return lobby->arrivals->main ? 0 : -1;
 }
@@ -148,21 +150,35 @@ static void breathe(const struct lobby *lobby, bool moved)
 		interrupt_sleep(lobby->interrupt, NS_PER_MS);
 }
 
+/* A source that gave up while it connected ends main first; the next one finds free seats. */
+static void start_over(struct lobby *lobby)
+{
+	log_line(lobby->options->log, LOG_LEVEL_WARNING,
+		 "listener: the source left before all its connections were there");
+	arrivals_close(lobby->arrivals, lobby->options->channel_count);
+	lobby->pages_present = 0;
+}
+
 static int admit(struct lobby *lobby, struct listener *listener, struct gw_error *err)
 {
-	struct pollfd fds[WAITING_MAX + 1];
+	struct pollfd fds[WAITING_MAX + 2];
 	uint64_t first_ns = 0;
 
 	while (!complete(lobby)) {
 		uint32_t before = lobby->waiting_count;
+		bool moved;
 		int ready;
 
 		fds[0] = (struct pollfd){ .fd = listener_fd(listener), .events = POLLIN };
 		for (uint32_t i = 0; i < before; i++)
 			fds[1 + i] = (struct pollfd){ .fd = lobby->waiting[i],
 						      .events = POLLIN };
+		fds[1 + before] = (struct pollfd){
+			.fd = lobby->arrivals->main ? lobby->main_fd : -1,
+			.events = POLLRDHUP,
+		};
 		/* Short, because the interrupt's own descriptor is not among them. */
-		ready = poll(fds, 1 + before, 50);
+		ready = poll(fds, 2 + before, 50);
 		if (ready < 0 && errno != EINTR)
 			return fail_sys(err, errno, "poll");
 		if (lobby->interrupt && interrupt_raised(lobby->interrupt))
@@ -174,7 +190,14 @@ static int admit(struct lobby *lobby, struct listener *listener, struct gw_error
 					return -1;
 			if (fds[0].revents && accept_one(lobby, listener, err) < 0)
 				return -1;
-			breathe(lobby, fds[0].revents || lobby->waiting_count != before);
+			moved = fds[0].revents || lobby->waiting_count != before;
+			/* One that has said all that it had to say ends main as well, and
+			 * its other connections are on the way in. */
+			if (fds[1 + before].revents && !moved) {
+				start_over(lobby);
+				first_ns = 0;
+			}
+			breathe(lobby, moved);
 		}
 		if (first_ns == 0 && (lobby->waiting_count > 0 ||
 				      lobby->pages_present > 0 || lobby->arrivals->main))

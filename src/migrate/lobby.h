@@ -3,7 +3,9 @@
  *
  * One main channel ("QEVM") and N page channels (an init packet each), in any order.  Nobody
  * blocks anybody: a silent connection just sits there until the others are complete, garbage is
- * shown out.  Nothing of main is consumed; init packets are. */
+ * shown out.  When main has ended, some are missing and no other is on the way in, the source has
+ * given up: its connections are closed, and the next one may come.  Nothing of main is consumed;
+ * init packets are. */
 #ifndef MIGRATE_LOBBY_H
 #define MIGRATE_LOBBY_H
 

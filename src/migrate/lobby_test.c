@@ -2,6 +2,7 @@
 /* lobby_test.c - connections are told apart by their first bytes, and strangers shown out. */
 #include "migrate/lobby.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -252,6 +253,56 @@ TEST(two_hundred_and_fifty_five_channels_fit)
 	tear_down(&f);
 }
 
+static void *come_again(void *state)
+{
+	struct fixture *f = state;
+
+	interrupt_sleep(NULL, 100 * NS_PER_MS);
+	channel_cut(f->guests[0]);
+	interrupt_sleep(NULL, 100 * NS_PER_MS);
+	arrive_page_channel(f, 0, 8);
+	arrive_page_channel(f, 1, 8);
+	arrive_main(f);
+	return NULL;
+}
+
+TEST(a_source_that_gives_up_half_way_makes_room_for_the_next)
+{
+	const struct lobby_options options = { .channel_count = 2, .patience_ms = 30000 };
+	struct fixture f;
+	pthread_t thread;
+
+	set_up(&f);
+	arrive_main(&f);
+	arrive_page_channel(&f, 1, 7);
+	CHECK_EQ(pthread_create(&thread, NULL, come_again, &f), 0);
+	CHECK_OK(lobby_admit(f.listener, &options, f.interrupt, &f.arrivals, &f.err),
+		 &f.err);
+	pthread_join(thread, NULL);
+	CHECK_EQ(f.arrivals.uuid[0], 8);
+	CHECK(f.arrivals.main && f.arrivals.pages[0] && f.arrivals.pages[1]);
+	arrivals_close(&f.arrivals, 2);
+	tear_down(&f);
+}
+
+TEST(a_source_that_is_through_before_it_is_let_in_has_not_given_up)
+{
+	static const uint8_t head[] = { 'Q', 'E', 'V', 'M', 0, 0, 0, 3 };
+	struct fixture f;
+	uint8_t magic[4];
+
+	set_up(&f);
+	/* A small guest fits into the sockets, and without a return path nobody waits. */
+	channel_finish(arrive(&f, head, sizeof(head)));
+	arrive_page_channel(&f, 0, 7);
+	arrive_page_channel(&f, 1, 7);
+	CHECK_OK(admit(&f, 2), &f.err);
+	CHECK_OK(channel_read_exactly(f.arrivals.main, magic, 4, &f.err), &f.err);
+	CHECK(memcmp(magic, "QEVM", 4) == 0);
+	arrivals_close(&f.arrivals, 2);
+	tear_down(&f);
+}
+
 TEST(an_interrupt_ends_the_wait)
 {
 	struct fixture f;
@@ -273,4 +324,6 @@ TEST_MAIN(TEST_OF(any_order_of_arrival_is_sorted_out),
 	  TEST_OF(page_channels_of_two_sources_are_refused),
 	  TEST_OF(a_missing_main_is_named), TEST_OF(without_multifd_main_alone_is_enough),
 	  TEST_OF(two_hundred_and_fifty_five_channels_fit),
+	  TEST_OF(a_source_that_gives_up_half_way_makes_room_for_the_next),
+	  TEST_OF(a_source_that_is_through_before_it_is_let_in_has_not_given_up),
 	  TEST_OF(an_interrupt_ends_the_wait))

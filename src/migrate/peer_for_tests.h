@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/queue.h"
 #include "migrate/guests_for_tests.h"
+#include "migrate/main_stream.h"
 #include "migrate/sender.h"
 #include "wire/multifd_packet.h"
 #include "wire/return_path.h"
@@ -28,6 +29,7 @@ enum stage {
 	AT_HEADER,	/* of the stream */
 	AT_SETUP,	/* after the block list's section */
 	AT_PART,	/* after the first round's */
+	AT_DRAIN,	/* asked whether all of it was read, and has answered */
 	AT_END,		/* after the last round's */
 	AT_DEVICE,	/* a device section has begun */
 	AT_DESCRIPTION, /* everything was read */
@@ -63,6 +65,7 @@ struct peer {
 	struct layout layout;
 	struct layout_block blocks[2];
 	enum stage reached;
+	atomic_uint drains;	      /* asked for so often */
 	uint8_t *kept[PEER_CHANNELS]; /* the first bytes of each page channel */
 	size_t kept_bytes[PEER_CHANNELS];
 };
@@ -139,9 +142,15 @@ static inline enum stage peer_read_record(struct peer *peer)
 		return NEVER;
 	switch (record.type) {
 	case RECORD_COMMAND:
+		if (record.command == COMMAND_PING &&
+		    record.ping == MAIN_STREAM_DRAIN_PING)
+			peer->drains++;
 		if (record.command == COMMAND_PING && !peer->mute)
 			peer_say(peer, RETURN_PONG, record.ping + peer->pong_offset);
-		return AT_HEADER;
+		return record.command == COMMAND_PING &&
+				       record.ping == MAIN_STREAM_DRAIN_PING
+			       ? AT_DRAIN
+			       : AT_HEADER;
 	case RECORD_SECTION_START:
 	case RECORD_SECTION_PART:
 	case RECORD_SECTION_END:
@@ -275,6 +284,7 @@ struct attempt {
 	uint64_t block_bytes;
 	bool monotonous;	     /* each byte is the same, and not 0 */
 	uint32_t writes_per_harvest; /* while the guest is not paused */
+	bool writes_while_asked;     /* all of its memory, while a drain is answered */
 	guest_watch *watch;	     /* its watcher is the attempt */
 	uint64_t cancel_after_ns;    /* from another thread; 0: not */
 	/* what came of it */
@@ -310,8 +320,10 @@ static inline void *attempt_cancel(void *state)
 
 static inline void attempt_run(struct attempt *attempt)
 {
-	const struct source_machine machine = { &attempt->guest, guest_pause, guest_save,
-						guest_resume };
+	const struct source_machine machine = {
+		&attempt->guest, guest_save_early, guest_pause,
+		guest_save,	 guest_resume,	   guest_throttle,
+	};
 	static void *(*const readers[])(void *) = { peer_read_main, peer_read_first,
 						    peer_read_second };
 	struct sender_options options = attempt->options;
@@ -338,6 +350,7 @@ static inline void attempt_run(struct attempt *attempt)
 	guest->seed = 7;
 	guest->writes_per_harvest = attempt->writes_per_harvest;
 	guest->busy_harvests = UINT32_MAX;
+	guest->asked = attempt->writes_while_asked ? &peer->drains : NULL;
 	guest->watch = attempt->watch;
 	guest->watcher = attempt;
 	if (attempt->monotonous)

@@ -49,9 +49,11 @@ static inline struct channel *input_connect(struct cursor *in, bool last,
 
 /* A device is as long as its name and version say. */
 static inline int input_load(void *state, const char *name, uint32_t instance,
-			     uint32_t version, struct cursor *in, struct gw_error *err)
+			     uint32_t version, bool early, struct cursor *in,
+			     struct gw_error *err)
 {
 	(void)state;
+	(void)early;
 	(void)instance;
 	(void)err;
 	cursor_skip(in, strlen(name) + version % 64);

@@ -156,7 +156,7 @@ static int settle_blocks(struct receiver *r, struct gw_error *err)
 	r->landing =
 		landing_new(r->ram,
 			    sysconf(_SC_NPROCESSORS_ONLN) > (long)r->channels_started,
-			    true, err);
+			    !r->options.memory_used, err);
 	if (!r->landing)
 		return -1;
 	r->blocks_known = true;
@@ -281,7 +281,9 @@ static int obey(struct receiver *r, const struct stream_record *record,
 	switch (record->command) {
 	case COMMAND_OPEN_RETURN_PATH:
 		r->report->return_path = true;
-		return 0;
+		return r->options.switchover_ack
+			       ? answer(r, RETURN_SWITCHOVER_ACK, 0, err)
+			       : 0;
 	case COMMAND_PING:
 		if (!r->report->return_path)
 			return fail(err, GW_PEER, "PING without a return path");
@@ -295,6 +297,48 @@ static int obey(struct receiver *r, const struct stream_record *record,
 	}
 }
 
+/* What the guest has to accept before the first page; without a guest it is passed over. */
+static int load_early(struct receiver *r, const struct stream_record *record,
+		      struct gw_error *err)
+{
+	const struct destination_machine *guest = r->options.guest;
+	OWNED_MEMORY uint8_t *body = NULL;
+	struct cursor in;
+	uint32_t length;
+
+	if (strncmp(record->name, STREAM_EARLY_PREFIX, strlen(STREAM_EARLY_PREFIX)) != 0)
+		return fail(
+			err, GW_UNSUPPORTED,
+			"it comes before the end of ram, and nothing tells its length");
+	if (!r->blocks_known)
+		return fail(err, GW_PEER, "it comes ahead of the block list");
+	if (r->report->parts > 0)
+		return fail(err, GW_PEER, "it comes in the middle of ram");
+	length = cursor_be32(&r->in);
+	if (r->in.overrun)
+		return cursor_fail(&r->in, err, "length");
+	if (length > STREAM_EARLY_BYTES_MAX)
+		return fail(err, GW_PEER, "%u bytes before the end of ram, at most %u",
+			    length, STREAM_EARLY_BYTES_MAX);
+	if (!guest) {
+		cursor_skip(&r->in, length);
+		return r->in.overrun ? cursor_fail(&r->in, err, "body") : 0;
+	}
+	body = malloc(length > 0 ? length : 1);
+	if (!body)
+		return fail_sys(err, ENOMEM, "%u bytes", length);
+	cursor_copy(&r->in, body, length);
+	if (r->in.overrun)
+		return cursor_fail(&r->in, err, "body");
+	in = cursor_over(body, length);
+	if (guest->load(guest->state, record->name, record->instance, record->version,
+			true, &in, err) < 0)
+		return -1;
+	if (in.overrun || !cursor_at_end(&in))
+		return fail(err, GW_PEER, "%u bytes, not what its version has", length);
+	return 0;
+}
+
 static int load_device(struct receiver *r, const struct stream_record *record,
 		       struct gw_error *err)
 {
@@ -303,18 +347,11 @@ static int load_device(struct receiver *r, const struct stream_record *record,
 	int failed;
 
 	wire_name_shown(name, record->name);
-	if (!r->ram_ended && !guest)
-		return fail(err, GW_UNSUPPORTED,
-			    "section \"%s\" before the end of ram: nothing tells its "
-			    "length",
-			    name);
-	if (!r->ram_ended)
-		return fail(err, GW_UNSUPPORTED, "section \"%s\" before the end of ram",
-			    name);
-	failed = guest->load(guest->state, record->name, record->instance,
-			     record->version, &r->in, err);
+	failed = r->ram_ended ? guest->load(guest->state, record->name, record->instance,
+					    record->version, false, &r->in, err)
+			      : load_early(r, record, err);
 	/* What a guest makes of zeros behind the end is not the reason. */
-	if (r->in.overrun)
+	if (r->ram_ended && r->in.overrun)
 		failed = cursor_fail(&r->in, err, "device state");
 	if (failed < 0)
 		return fail_in(err, "section \"%s\"", name);
@@ -353,12 +390,6 @@ static int read_records(struct receiver *r, struct gw_error *err)
 				return -1;
 			break;
 		case RECORD_SECTION_FULL:
-			if (!r->options.guest)
-				return fail(
-					err, GW_UNSUPPORTED,
-					"section \"%s\" before the end of ram: nothing "
-					"tells its length",
-					record.name);
 			if (load_device(r, &record, err) < 0)
 				return -1;
 			break;

@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "channel/channel.h"
+#include "machine/machine.h"
 #include "migrate/counters.h"
 #include "migrate/lobby.h"
-#include "migrate/machine.h"
 #include "migrate/state.h"
 #include "ram/block.h"
 #include "wire/dialect.h"
@@ -30,6 +30,11 @@ struct receiver_options {
 	 * expecting those of `ram`. */
 	bool adopt_blocks;
 	uint64_t memory_limit_bytes;
+	/* The memory of `ram` may have been written to: its zero pages are written, too. */
+	bool memory_used;
+	/* The source waits for our SWITCHOVER_ACK; it is sent with the return path's opening, for
+	 * there is no device here that would need time. */
+	bool switchover_ack;
 	/* NULL: no guest; device sections are passed over, their sizes taken from the stream's
 	 * description. */
 	const struct destination_machine *guest;

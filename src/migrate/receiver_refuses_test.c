@@ -333,19 +333,57 @@ TEST(a_device_before_the_end_of_ram_is_refused)
 	begin(0);
 	composer_device(&c, "0000:00:02.0/virtio-mem-early");
 	refuse(plainly, GW_UNSUPPORTED,
-	       "main channel: section \"0000:00:02.0/virtio-mem-early\" before the end "
-	       "of "
-	       "ram");
+	       "main channel: section \"0000:00:02.0/virtio-mem-early\": it comes before "
+	       "the end of ram, and nothing tells its length");
 	begin(0);
 	composer_device(&c, "virtio-mem");
 	refuse((struct reception){ .inspect = true }, GW_UNSUPPORTED,
-	       "main channel: section \"virtio-mem\" before the end of ram: nothing "
-	       "tells "
-	       "its length");
+	       "main channel: section \"virtio-mem\": it comes before the end of ram, "
+	       "and "
+	       "nothing tells its length");
 	begin(0);
 	composer_device(&c, "\033]0;x\a");
 	refuse(plainly, GW_UNSUPPORTED,
-	       "main channel: section \"\\x1b]0;x\\x07\" before the end of ram");
+	       "main channel: section \"\\x1b]0;x\\x07\": it comes before the end of "
+	       "ram, and nothing tells its length");
+}
+
+TEST(an_early_section_is_where_and_as_long_as_it_should_be)
+{
+	static const struct reception both[] = { { .inspect = false },
+						 { .inspect = true } };
+
+	for (int i = 0; i < 2; i++) {
+		begin(0);
+		composer_early(&c, "godwit/x", STREAM_EARLY_BYTES_MAX + 1, DEVICE_BYTES);
+		refuse(both[i], GW_PEER,
+		       "main channel: section \"godwit/x\": 1048577 bytes before the end "
+		       "of ram, at most 1048576");
+		begin(0);
+		composer_early(&c, "godwit/x", STREAM_EARLY_BYTES_MAX, DEVICE_BYTES);
+		refuse(both[i], GW_PEER,
+		       "main channel: section \"godwit/x\": body: cut short at byte 171");
+		begin(0);
+		composer_section(&c, RECORD_SECTION_PART);
+		composer_early(&c, "godwit/x", DEVICE_BYTES, DEVICE_BYTES);
+		refuse(both[i], GW_PEER,
+		       "main channel: section \"godwit/x\": it comes in the middle of "
+		       "ram");
+		composer_init(&c, 0, "qemu-10.0");
+		composer_open(&c, "none", true);
+		composer_early(&c, "godwit/x", DEVICE_BYTES, DEVICE_BYTES);
+		refuse(both[i], GW_PEER,
+		       "main channel: section \"godwit/x\": it comes ahead of the block "
+		       "list");
+	}
+	begin(0);
+	composer_early(&c, "godwit/x", DEVICE_BYTES + 1, DEVICE_BYTES + 1);
+	refuse(plainly, GW_PEER,
+	       "main channel: section \"godwit/x\": 25 bytes, not what its version has");
+	begin(0);
+	composer_early(&c, "godwit/x", DEVICE_BYTES - 1, DEVICE_BYTES - 1);
+	refuse(plainly, GW_PEER,
+	       "main channel: section \"godwit/x\": 23 bytes, not what its version has");
 }
 
 TEST(another_section_that_iterates_is_named)
@@ -625,6 +663,7 @@ TEST_MAIN(
 	TEST_OF(a_ram_section_without_a_block_list_is_refused),
 	TEST_OF(ram_does_not_go_on_after_its_end),
 	TEST_OF(a_device_before_the_end_of_ram_is_refused),
+	TEST_OF(an_early_section_is_where_and_as_long_as_it_should_be),
 	TEST_OF(another_section_that_iterates_is_named),
 	TEST_OF(a_device_that_the_guest_does_not_take_is_named),
 	TEST_OF(a_source_that_falls_silent_among_its_devices_is_not_waited_for_for_ever),

@@ -78,7 +78,7 @@ static inline bool reception_said_shut(const struct reception *rec)
 }
 
 static inline int reception_load(void *state, const char *name, uint32_t instance,
-				 uint32_t version, struct cursor *in,
+				 uint32_t version, bool early, struct cursor *in,
 				 struct gw_error *err)
 {
 	struct reception *rec = state;

@@ -33,6 +33,15 @@ struct road {
 	uint32_t fault_connection;
 	bool fail_start;
 	bool fail_save;
+	bool fail_resume;
+	bool early;	    /* the guest needs a feature ... */
+	bool lacks_feature; /* ... that is not there */
+	bool pause_before_switchover;
+	bool switchover_ack;
+	bool no_ack; /* of the destination */
+	uint64_t downtime_limit_ms;
+	struct auto_converge auto_converge;
+	int patience_ms;    /* 0: PATIENCE_MS */
 	guest_watch *watch; /* of both guests; its watcher is the road */
 	void (*progress)(void *road, const struct sender_progress *progress);
 	void *(*meanwhile)(void *road); /* a thread while the sender runs */
@@ -106,12 +115,15 @@ static inline void make_guests(struct road *road)
 	guest->writes_per_harvest = road->writes_per_harvest;
 	guest->busy_harvests = road->busy_harvests;
 	guest->fail_save = road->fail_save;
+	guest->fail_resume = road->fail_resume;
+	guest->early = road->early;
 	guest->watch = road->watch;
 	guest->watcher = road;
 	road->landed = (struct landed_guest){
 		.watch = road->watch,
 		.watcher = road,
 		.fail_start = road->fail_start,
+		.lacks_feature = road->lacks_feature,
 	};
 	for (uint32_t b = 0; b < guest->ram.block_count; b++)
 		for (size_t page = 0; page < guest->ram.blocks[b]->page_count; page++)
@@ -121,8 +133,10 @@ static inline void make_guests(struct road *road)
 
 static inline void road_run(struct road *road)
 {
-	const struct source_machine source = { &road->source, guest_pause, guest_save,
-					       guest_resume };
+	const struct source_machine source = {
+		&road->source, guest_save_early, guest_pause,
+		guest_save,    guest_resume,	 guest_throttle,
+	};
 	const struct destination_machine guest = { &road->landed, guest_load,
 						   guest_start };
 	struct gw_error err;
@@ -135,10 +149,13 @@ static inline void road_run(struct road *road)
 		.method = road->method,
 		.level = codec_by_id(road->method)->level_default,
 		.max_bandwidth = road->max_bandwidth,
-		.downtime_limit_ms =
-			0, /* on until nothing is dirty: every run the same */
+		/* 0: on until nothing is dirty */
+		.downtime_limit_ms = road->downtime_limit_ms,
 		.return_path = !road->no_return_path,
-		.patience_ms = PATIENCE_MS,
+		.pause_before_switchover = road->pause_before_switchover,
+		.switchover_ack = road->switchover_ack,
+		.auto_converge = road->auto_converge,
+		.patience_ms = road->patience_ms ? road->patience_ms : PATIENCE_MS,
 		.answer_patience_ms = PATIENCE_MS,
 		.progress = road->progress,
 		.progress_state = road,
@@ -148,6 +165,7 @@ static inline void road_run(struct road *road)
 		.adopt_blocks = road->inspect,
 		.memory_limit_bytes = UINT64_C(1) << 30,
 		.guest = road->inspect ? NULL : &guest,
+		.switchover_ack = road->switchover_ack && !road->no_ack,
 		.patience_ms = PATIENCE_MS,
 	};
 	struct dirty_tracker *tracker;

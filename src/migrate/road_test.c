@@ -24,7 +24,9 @@ TEST(every_method_channel_count_and_dialect_arrives_whole)
 				road_run(&road);
 				check_arrived(&road);
 				CHECK(road.landed.loaded && road.landed.started);
-				CHECK_EQ(road.sent.rounds, 5);
+				/* A slow machine looks in between, and the guest writes
+				 * when it is looked at. */
+				CHECK(road.sent.rounds >= 2 && road.sent.rounds <= 5);
 				CHECK_EQ(road.received.barrier_per_section,
 					 d->barrier_per_section);
 				CHECK_EQ(road.received.switchover_start,
@@ -140,6 +142,23 @@ static void cut_everywhere(enum fault_kind kind, bool on_write, uint32_t connect
 	}
 }
 
+TEST(a_guest_that_cannot_be_resumed_is_still_here)
+{
+	struct road road = { .channels = 2,
+			     .method = CODEC_NONE,
+			     .dialect = "qemu-9.0",
+			     .fail_start = true,
+			     .fail_resume = true };
+
+	road_run(&road);
+	CHECK_EQ(road.send_result, -1);
+	CHECK_STR(road.send_error.text,
+		  "the guest, paused here, could not be resumed: no vCPU today");
+	CHECK_EQ(road.sent.guest, GUEST_AT_SOURCE);
+	CHECK(road.source.paused && !road.landed.started);
+	road_clear(&road);
+}
+
 TEST(a_cut_at_each_byte_of_main_leaves_one_guest)
 {
 	cut_everywhere(FAULT_CUT, true, 0, 0, 700, 1);
@@ -196,6 +215,7 @@ TEST_MAIN(TEST_OF(every_method_channel_count_and_dialect_arrives_whole),
 	  TEST_OF(the_bandwidth_limit_leaves_the_result_whole),
 	  TEST_OF(a_destination_that_cannot_start_the_guest_gives_it_back),
 	  TEST_OF(a_guest_whose_state_cannot_be_saved_runs_on),
+	  TEST_OF(a_guest_that_cannot_be_resumed_is_still_here),
 	  TEST_OF(a_cut_at_each_byte_of_main_leaves_one_guest),
 	  TEST_OF(a_cut_at_each_byte_of_the_way_back_leaves_one_guest),
 	  TEST_OF(a_cut_anywhere_in_a_page_channel_leaves_one_guest),

@@ -24,6 +24,15 @@ TEST(nothing_measured_means_no_switchover)
 	CHECK(!rounds_may_switch_over(&rounds, 1, 2000000));
 }
 
+TEST(ages_are_not_mistaken_for_a_moment)
+{
+	struct rounds rounds = { .bytes_per_s = 1 };
+
+	CHECK(rounds_expected_downtime_ns(&rounds, 16 * PAGES_PER_GIB) > UINT64_MAX / 2);
+	CHECK(rounds_expected_downtime_ns(&rounds, 1024 * PAGES_PER_GIB) == UINT64_MAX);
+	CHECK(!rounds_may_switch_over(&rounds, 1024 * PAGES_PER_GIB, 2000000));
+}
+
 TEST(the_limit_is_met_to_the_page)
 {
 	struct rounds rounds = { .bytes_per_s = 1000 * PAGE_BYTES };
@@ -82,6 +91,7 @@ TEST(a_first_round_however_short_says_something)
 
 TEST_MAIN(TEST_OF(nothing_dirty_switches_over_at_once),
 	  TEST_OF(nothing_measured_means_no_switchover),
+	  TEST_OF(ages_are_not_mistaken_for_a_moment),
 	  TEST_OF(the_limit_is_met_to_the_page),
 	  TEST_OF(a_round_is_measured_in_guest_bytes),
 	  TEST_OF(zero_pages_do_not_flatter_the_rate),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "migrate/method.h"
 
 enum order { ORDER_ROUND, ORDER_SYNC };
@@ -37,15 +38,21 @@ static int send_packet(struct send_channel *ch, struct iovec *iov, int count,
 		       struct gw_error *err)
 {
 	uint64_t before = channel_bytes_written(ch->channel);
+	uint64_t start_ns = clock_now_ns(), throttled_ns;
 
 	ch->packet.number = next_packet_number(ch);
 	multifd_packet_write(ch->header, ch->options.dialect, ch->options.layout,
 			     &ch->packet);
 	iov[0] = (struct iovec){ .iov_base = ch->header, .iov_len = sizeof(ch->header) };
+	throttled_ns = channel_throttled_ns(ch->channel);
 	if (channel_write_full(ch->channel, iov, count, err) < 0) {
 		ch->mid_packet = channel_bytes_written(ch->channel) != before;
 		return -1;
 	}
+	throttled_ns = channel_throttled_ns(ch->channel) - throttled_ns;
+	counter_add(&ch->counters.phases.wait_ns, throttled_ns);
+	counter_add(&ch->counters.phases.send_ns,
+		    clock_now_ns() - start_ns - throttled_ns);
 	counter_add(&ch->counters.packets, 1);
 	return 0;
 }
@@ -91,6 +98,7 @@ static uint32_t engine_source(struct send_channel *ch, const struct span **sourc
 
 static int encode(struct send_channel *ch, struct gw_error *err)
 {
+	uint64_t start_ns = clock_now_ns();
 	struct span copy;
 	struct room room = {
 		.bytes = ch->payload,
@@ -101,6 +109,7 @@ static int encode(struct send_channel *ch, struct gw_error *err)
 	job.source_count = engine_source(ch, &job.source, &copy);
 	if (engine_run(ch->options.engine, ch->engine_state, &job, err) < 0)
 		return -1;
+	counter_add(&ch->counters.phases.engine_ns, clock_now_ns() - start_ns);
 	ch->packet.payload_bytes = (uint32_t)job.produced_bytes;
 	return 0;
 }
@@ -171,8 +180,13 @@ static int send_round(struct send_channel *ch, struct gw_error *err)
 
 	claimer_init(&claimer, ch->options.batcher);
 	for (;;) {
+		bool more;
+
 		batch_reset(&ch->batch);
-		if (!claimer_fill(&claimer, &ch->batch, true))
+		more = claimer_fill(&claimer, &ch->batch, true);
+		counter_add(&ch->counters.phases.scan_ns, ch->batch.scan_ns);
+		counter_add(&ch->counters.phases.zero_ns, ch->batch.zero_ns);
+		if (!more)
 			return 0;
 		if (interrupt_raised(ch->options.outcome->interrupt))
 			return fail(err, GW_CANCELLED, "cancelled");
@@ -181,13 +195,22 @@ static int send_round(struct send_channel *ch, struct gw_error *err)
 	}
 }
 
+static bool take_order(struct send_channel *ch, enum order *order)
+{
+	uint64_t start_ns = clock_now_ns();
+	bool taken = queue_take(ch->orders, order, -1) == QUEUE_ITEM;
+
+	counter_add(&ch->counters.phases.wait_ns, clock_now_ns() - start_ns);
+	return taken;
+}
+
 static void *run(void *state)
 {
 	struct send_channel *ch = state;
 	struct gw_error error;
 	enum order order;
 
-	while (queue_take(ch->orders, &order, -1) == QUEUE_ITEM) {
+	while (take_order(ch, &order)) {
 		int failed = order == ORDER_ROUND ? send_round(ch, &error)
 						  : send_sync(ch, &error);
 

@@ -47,7 +47,7 @@ TEST(a_peer_that_reads_nothing_is_given_up)
 TEST(a_peer_that_stops_reading_in_the_last_round_gives_the_guest_back)
 {
 	struct attempt attempt = {
-		.peer = { .stage = AT_PART, .act = { .stop_reading = true } },
+		.peer = { .stage = AT_DRAIN, .act = { .stop_reading = true } },
 		.options = { .downtime_limit_ms = 60000, .patience_ms = 500 },
 		.block_bytes = LARGE_BYTES,
 		.writes_per_harvest = 2000,
@@ -66,7 +66,7 @@ TEST(no_guest_is_paused_for_a_peer_that_answers_no_ping)
 				   .block_bytes = SMALL_BYTES };
 
 	attempt = try(attempt, GUEST_AT_SOURCE,
-		      "main channel: no answer to the first PING within 1 s");
+		      "main channel: no answer to PING 1 within 1 s");
 	CHECK_EQ(attempt.report.paused_at_ns, 0);
 	CHECK_EQ(attempt.report.rounds, 1);
 }
@@ -78,8 +78,32 @@ TEST(a_pong_to_another_ping_is_no_answer)
 				   .block_bytes = SMALL_BYTES };
 
 	attempt = try(attempt, GUEST_AT_SOURCE,
-		      "main channel: no answer to the first PING within 1 s");
+		      "main channel: no answer to PING 1 within 1 s");
 	CHECK_EQ(attempt.report.paused_at_ns, 0);
+}
+
+TEST(no_guest_is_paused_for_a_peer_that_has_not_read_what_was_sent)
+{
+	struct attempt attempt = { .peer = { .stage = AT_PART,
+					     .act = { .stop_reading = true } },
+				   .options = { .answer_patience_ms = 1000 },
+				   .block_bytes = SMALL_BYTES };
+
+	attempt = try(attempt, GUEST_AT_SOURCE,
+		      "main channel: no answer to PING 3 within 1 s");
+	CHECK_EQ(attempt.report.paused_at_ns, 0);
+}
+
+TEST(a_guest_that_outgrows_the_limit_while_the_peer_is_asked_is_not_asked_for_ever)
+{
+	struct attempt attempt = {
+		.peer = { .stage = AT_DESCRIPTION, .act = { .success = true } },
+		.block_bytes = SMALL_BYTES * 4,
+		.writes_while_asked = true,
+	};
+
+	attempt = try(attempt, GUEST_AT_DESTINATION, NULL);
+	CHECK_EQ(attempt.peer.drains, 3);
 }
 
 TEST(a_peer_that_never_answers_leaves_the_guest_paused)
@@ -308,16 +332,19 @@ TEST(a_cancel_leaves_each_page_channel_with_a_sync_or_inside_a_packet)
 	}
 }
 
-TEST_MAIN(TEST_OF(a_peer_that_reads_nothing_is_given_up),
-	  TEST_OF(a_peer_that_stops_reading_in_the_last_round_gives_the_guest_back),
-	  TEST_OF(no_guest_is_paused_for_a_peer_that_answers_no_ping),
-	  TEST_OF(a_pong_to_another_ping_is_no_answer),
-	  TEST_OF(a_peer_that_never_answers_leaves_the_guest_paused),
-	  TEST_OF(what_a_peer_does_before_the_end_leaves_the_guest_at_the_source),
-	  TEST_OF(without_a_return_path_a_peer_that_leaves_early_is_noticed_too),
-	  TEST_OF(a_refused_connection_is_named),
-	  TEST_OF(a_peer_that_leaves_before_the_closing_bytes_does_not_have_the_guest),
-	  TEST_OF(a_failure_before_the_closing_bytes_holds_them_back),
-	  TEST_OF(from_the_closing_bytes_on_only_the_peers_word_counts),
-	  TEST_OF(without_a_return_path_the_closed_connection_is_the_answer),
-	  TEST_OF(a_cancel_leaves_each_page_channel_with_a_sync_or_inside_a_packet))
+TEST_MAIN(
+	TEST_OF(a_peer_that_reads_nothing_is_given_up),
+	TEST_OF(a_peer_that_stops_reading_in_the_last_round_gives_the_guest_back),
+	TEST_OF(no_guest_is_paused_for_a_peer_that_answers_no_ping),
+	TEST_OF(a_pong_to_another_ping_is_no_answer),
+	TEST_OF(no_guest_is_paused_for_a_peer_that_has_not_read_what_was_sent),
+	TEST_OF(a_guest_that_outgrows_the_limit_while_the_peer_is_asked_is_not_asked_for_ever),
+	TEST_OF(a_peer_that_never_answers_leaves_the_guest_paused),
+	TEST_OF(what_a_peer_does_before_the_end_leaves_the_guest_at_the_source),
+	TEST_OF(without_a_return_path_a_peer_that_leaves_early_is_noticed_too),
+	TEST_OF(a_refused_connection_is_named),
+	TEST_OF(a_peer_that_leaves_before_the_closing_bytes_does_not_have_the_guest),
+	TEST_OF(a_failure_before_the_closing_bytes_holds_them_back),
+	TEST_OF(from_the_closing_bytes_on_only_the_peers_word_counts),
+	TEST_OF(without_a_return_path_the_closed_connection_is_the_answer),
+	TEST_OF(a_cancel_leaves_each_page_channel_with_a_sync_or_inside_a_packet))

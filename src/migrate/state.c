@@ -8,6 +8,7 @@ const char *migration_state_name(enum migration_state state)
 		[MIGRATION_NONE] = "none",
 		[MIGRATION_SETUP] = "setup",
 		[MIGRATION_ACTIVE] = "active",
+		[MIGRATION_PRE_SWITCHOVER] = "pre-switchover",
 		[MIGRATION_DEVICE] = "device",
 		[MIGRATION_COMPLETED] = "completed",
 		[MIGRATION_FAILED] = "failed",

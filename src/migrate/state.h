@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* state.h - the states of a migration, under QEMU's names.
  *
- *	source       none -> setup -> active -> device -> completed
+ *	source       none -> setup -> active -> [pre-switchover ->] device -> completed
  *	destination  none -> setup -> active -> completed
  *	any          -> cancelling -> cancelled, or -> failed
  *
@@ -13,6 +13,7 @@ enum migration_state {
 	MIGRATION_NONE,
 	MIGRATION_SETUP,
 	MIGRATION_ACTIVE,
+	MIGRATION_PRE_SWITCHOVER, /* paused, waits for sender_continue() */
 	MIGRATION_DEVICE,
 	MIGRATION_COMPLETED,
 	MIGRATION_FAILED,

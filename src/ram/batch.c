@@ -12,6 +12,8 @@ void batch_reset(struct batch *batch)
 	batch->normal_count = 0;
 	batch->zero_count = 0;
 	batch->run_count = 0;
+	batch->scan_ns = 0;
+	batch->zero_ns = 0;
 }
 
 static void add_normal(struct batch *batch, size_t first, size_t count)

@@ -24,6 +24,9 @@ struct batch {
 	uint32_t normal_count;
 	uint32_t zero_count;
 	uint32_t run_count; /* of normal pages */
+	/* Spent on finding dirty pages, and on finding out which are zero. */
+	uint64_t scan_ns;
+	uint64_t zero_ns;
 	struct span runs[BATCH_PAGES_MAX];
 	uint64_t normal_offsets[BATCH_PAGES_MAX];
 	uint64_t zero_offsets[BATCH_PAGES_MAX];

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/bitmap.h"
+#include "base/clock.h"
 
 #define LINE_BYTES 64u
 #define STRETCH_WORDS (LINE_BYTES / sizeof(uint64_t))
@@ -31,14 +32,27 @@ struct shelf {
 };
 
 struct batcher {
-	uint64_t *words; /* of all shelves */
+	uint64_t *words; /* of all shelves: the round's */
+	uint64_t *fresh; /* likewise: the next round's */
 	struct shelf *shelves;
 	uint32_t shelf_count;
 	size_t stretch_count;
+	bool stopped;
 	/* Apart, for all channels write to them. */
 	_Alignas(LINE_BYTES) size_t next_stretch;
 	_Alignas(LINE_BYTES) uint64_t claimed_pages;
 };
+
+static uint64_t *clean_words(size_t stretch_count)
+{
+	/* One to spare, so that no RAM at all is not a special case. */
+	size_t bytes = (stretch_count + 1) * LINE_BYTES;
+	uint64_t *words = aligned_alloc(LINE_BYTES, bytes);
+
+	if (words)
+		memset(words, 0, bytes);
+	return words;
+}
 
 struct batcher *batcher_new(const struct ram *ram, struct gw_error *err)
 {
@@ -60,12 +74,10 @@ struct batcher *batcher_new(const struct ram *ram, struct gw_error *err)
 			(shelf->block->page_count + STRETCH_PAGES - 1) / STRETCH_PAGES;
 		shelf->end_stretch = batcher->stretch_count;
 	}
-	/* One to spare, so that no RAM at all is not a special case. */
-	batcher->words =
-		aligned_alloc(LINE_BYTES, (batcher->stretch_count + 1) * LINE_BYTES);
-	if (!batcher->words)
+	batcher->words = clean_words(batcher->stretch_count);
+	batcher->fresh = clean_words(batcher->stretch_count);
+	if (!batcher->words || !batcher->fresh)
 		goto no_memory;
-	memset(batcher->words, 0, (batcher->stretch_count + 1) * LINE_BYTES);
 	for (uint32_t i = 0; i < ram->block_count; i++)
 		batcher->shelves[i].words =
 			batcher->words +
@@ -82,6 +94,7 @@ void batcher_free(struct batcher *batcher)
 	if (!batcher)
 		return;
 	free(batcher->words);
+	free(batcher->fresh);
 	free(batcher->shelves);
 	free(batcher);
 }
@@ -89,25 +102,45 @@ void batcher_free(struct batcher *batcher)
 void batcher_mark_all(struct batcher *batcher)
 {
 	for (uint32_t i = 0; i < batcher->shelf_count; i++)
-		bitmap_set_range(batcher->shelves[i].words, 0,
+		bitmap_set_range(batcher_bitmap(batcher, i), 0,
 				 batcher->shelves[i].block->page_count);
 }
 
 uint64_t *batcher_bitmap(struct batcher *batcher, uint32_t block_index)
 {
 	assert(block_index < batcher->shelf_count);
-	return batcher->shelves[block_index].words;
+	return batcher->fresh +
+	       batcher->shelves[block_index].first_stretch * STRETCH_WORDS;
+}
+
+uint64_t batcher_fresh_pages(const struct batcher *batcher)
+{
+	return bitmap_count(batcher->fresh, batcher->stretch_count * STRETCH_PAGES);
 }
 
 uint64_t batcher_dirty_pages(const struct batcher *batcher)
 {
-	return bitmap_count(batcher->words, batcher->stretch_count * STRETCH_PAGES);
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < batcher->stretch_count * STRETCH_WORDS; i++)
+		pages += (uint64_t)__builtin_popcountll(batcher->words[i] |
+							batcher->fresh[i]);
+	return pages;
 }
 
 void batcher_begin_round(struct batcher *batcher)
 {
+	for (size_t i = 0; i < batcher->stretch_count * STRETCH_WORDS; i++)
+		batcher->words[i] |= batcher->fresh[i];
+	memset(batcher->fresh, 0, batcher->stretch_count * LINE_BYTES);
+	__atomic_store_n(&batcher->stopped, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&batcher->claimed_pages, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&batcher->next_stretch, 0, __ATOMIC_RELAXED);
+}
+
+void batcher_stop_round(struct batcher *batcher)
+{
+	__atomic_store_n(&batcher->stopped, true, __ATOMIC_RELAXED);
 }
 
 uint64_t batcher_claimed_pages(const struct batcher *batcher)
@@ -201,6 +234,8 @@ static bool next_run(struct claimer *claimer, const struct ram_block *block,
 {
 	const struct shelf *shelves = claimer->batcher->shelves;
 
+	if (__atomic_load_n(&claimer->batcher->stopped, __ATOMIC_RELAXED))
+		return false;
 	for (;;) {
 		if (claimer->next_page < claimer->end_page && block &&
 		    block != shelves[claimer->block_index].block)
@@ -224,14 +259,22 @@ bool claimer_next(struct claimer *claimer, const struct ram_block *block,
 
 bool claimer_fill(struct claimer *claimer, struct batch *batch, bool find_zeros)
 {
-	uint32_t before = batch_count(batch);
-	struct page_run run;
+	const struct ram_block *block = batch->block;
+	size_t room = BATCH_PAGES_MAX - batch_count(batch), left = room;
+	uint64_t start_ns = clock_now_ns(), claimed_ns;
+	struct page_run runs[BATCH_PAGES_MAX];
+	uint32_t count = 0;
 
-	while (batch_count(batch) < BATCH_PAGES_MAX &&
-	       next_run(claimer, batch->block, BATCH_PAGES_MAX - batch_count(batch),
-			&run))
-		batch_add(batch, &run, find_zeros);
-	if (batch_count(batch) > before)
-		count_claimed(claimer->batcher, batch_count(batch) - before);
+	while (left > 0 && next_run(claimer, block, left, &runs[count])) {
+		block = runs[count].block;
+		left -= runs[count++].count;
+	}
+	claimed_ns = clock_now_ns();
+	batch->scan_ns += claimed_ns - start_ns;
+	for (uint32_t i = 0; i < count; i++)
+		batch_add(batch, &runs[i], find_zeros);
+	batch->zero_ns += clock_now_ns() - claimed_ns;
+	if (left < room)
+		count_claimed(claimer->batcher, room - left);
 	return batch_count(batch) > 0;
 }

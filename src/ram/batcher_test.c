@@ -305,6 +305,60 @@ TEST(each_dirty_page_is_handed_out_once_a_round)
 	tear_down();
 }
 
+TEST(what_is_found_while_a_round_runs_waits_for_the_next)
+{
+	struct claimer claimer;
+	struct page_run run;
+
+	set_up((size_t[]){ 600, 0 });
+	bitmap_set_range(batcher_bitmap(batcher, 0), 0, 10);
+	batcher_begin_round(batcher);
+	CHECK_EQ(batcher_fresh_pages(batcher), 0);
+	claimer_init(&claimer, batcher);
+	CHECK(claimer_next(&claimer, NULL, 4, &run));
+	bitmap_set_range(batcher_bitmap(batcher, 0), 2, 300);
+	CHECK_EQ(batcher_fresh_pages(batcher), 300);
+	CHECK(claimer_next(&claimer, NULL, 128, &run));
+	CHECK_EQ(run.first, 4);
+	CHECK_EQ(run.count, 6);
+	CHECK(!claimer_next(&claimer, NULL, 128, &run));
+	CHECK_EQ(batcher_dirty_pages(batcher), 300);
+	batcher_begin_round(batcher);
+	claimer_init(&claimer, batcher);
+	CHECK(claimer_next(&claimer, NULL, 512, &run));
+	CHECK_EQ(run.first, 2);
+	CHECK_EQ(run.count, 300);
+	tear_down();
+}
+
+TEST(a_stopped_round_leaves_the_rest_to_the_next)
+{
+	struct claimer claimer;
+	struct batch batch;
+	uint64_t claimed;
+
+	set_up((size_t[]){ 1300, 0 });
+	batcher_mark_all(batcher);
+	batcher_begin_round(batcher);
+	claimer_init(&claimer, batcher);
+	batch_reset(&batch);
+	CHECK(claimer_fill(&claimer, &batch, false));
+	batcher_stop_round(batcher);
+	batch_reset(&batch);
+	CHECK(!claimer_fill(&claimer, &batch, false));
+	CHECK_EQ(batcher_dirty_pages(batcher), 1300 - 128);
+	/* Written again meanwhile, some of them not sent yet: each counts once. */
+	bitmap_set_range(batcher_bitmap(batcher, 0), 100, 100);
+	CHECK_EQ(batcher_dirty_pages(batcher), 1300 - 100);
+	batcher_begin_round(batcher);
+	claimer_init(&claimer, batcher);
+	for (claimed = 0; batch_reset(&batch), claimer_fill(&claimer, &batch, false);)
+		claimed += batch.normal_count;
+	CHECK_EQ(claimed, 1300 - 100);
+	CHECK_EQ(batcher_dirty_pages(batcher), 0);
+	tear_down();
+}
+
 TEST_MAIN(TEST_OF(all_clean_runs_dry_at_once), TEST_OF(no_blocks_are_no_work),
 	  TEST_OF(mark_all_stops_at_each_blocks_end),
 	  TEST_OF(all_dirty_memory_comes_in_full_runs),
@@ -312,4 +366,6 @@ TEST_MAIN(TEST_OF(all_clean_runs_dry_at_once), TEST_OF(no_blocks_are_no_work),
 	  TEST_OF(a_run_of_another_block_stays_for_the_next_call),
 	  TEST_OF(runs_cross_words_and_end_where_asked),
 	  TEST_OF(zero_pages_count_as_claimed),
-	  TEST_OF(each_dirty_page_is_handed_out_once_a_round))
+	  TEST_OF(each_dirty_page_is_handed_out_once_a_round),
+	  TEST_OF(what_is_found_while_a_round_runs_waits_for_the_next),
+	  TEST_OF(a_stopped_round_leaves_the_rest_to_the_next))

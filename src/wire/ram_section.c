@@ -232,17 +232,30 @@ void ram_section_write_eos(struct writer *out)
 	writer_be64(out, FLAG_EOS);
 }
 
-void ram_section_write_zero(struct writer *out, struct ram_section_state *state,
-			    const struct layout *layout, uint32_t block, uint64_t offset)
+static void write_page_word(struct writer *out, struct ram_section_state *state,
+			    const struct layout *layout, uint32_t block, uint64_t offset,
+			    uint64_t flag)
 {
 	assert(block < layout->block_count && offset % PAGE_BYTES == 0);
 	assert(offset < layout->blocks[block].length_bytes);
 	if (state->block == (int)block) {
-		writer_be64(out, offset | FLAG_ZERO | FLAG_CONTINUE);
+		writer_be64(out, offset | flag | FLAG_CONTINUE);
 	} else {
-		writer_be64(out, offset | FLAG_ZERO);
+		writer_be64(out, offset | flag);
 		writer_str8(out, layout->blocks[block].name);
 		state->block = (int)block;
 	}
+}
+
+void ram_section_write_zero(struct writer *out, struct ram_section_state *state,
+			    const struct layout *layout, uint32_t block, uint64_t offset)
+{
+	write_page_word(out, state, layout, block, offset, FLAG_ZERO);
 	writer_u8(out, 0);
+}
+
+void ram_section_write_page(struct writer *out, struct ram_section_state *state,
+			    const struct layout *layout, uint32_t block, uint64_t offset)
+{
+	write_page_word(out, state, layout, block, offset, FLAG_PAGE);
 }

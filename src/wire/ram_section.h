@@ -77,7 +77,11 @@ void ram_section_write_eos(struct writer *out);
 void ram_section_write_zero(struct writer *out, struct ram_section_state *state,
 			    const struct layout *layout, uint32_t block, uint64_t offset);
 
-/* Longest record that ram_section_write_zero() writes. */
+/* The head of a PAGE record, likewise; the page's bytes come right after it. */
+void ram_section_write_page(struct writer *out, struct ram_section_state *state,
+			    const struct layout *layout, uint32_t block, uint64_t offset);
+
+/* Longest that the two above write. */
 #define RAM_ZERO_RECORD_BYTES_MAX (8u + 1u + LAYOUT_NAME_MAX + 1u)
 
 #endif

@@ -18,6 +18,11 @@
 	64u /* started ones: more than any machine has iterable devices */
 #define STREAM_VMDESC_BYTES_MAX (16u << 20)
 
+/* A FULL section that comes ahead of the first page cannot be passed over by who does not know
+ * it.  Those of godwit's own machines are named so, and begin with a be32 that tells how many
+ * bytes follow. */
+#define STREAM_EARLY_PREFIX "godwit/"
+#define STREAM_EARLY_BYTES_MAX (1u << 20)
 #define RAM_SECTION_NAME "ram"
 #define RAM_SECTION_VERSION 4u
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* deadline.h - what is left of a time-out that spans several waits. */
-#ifndef CHANNEL_DEADLINE_H
-#define CHANNEL_DEADLINE_H
+#ifndef BASE_DEADLINE_H
+#define BASE_DEADLINE_H
 
 #include "base/clock.h"
 
