@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "channel/address.h"
+#include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/guest_arguments.h"
 #include "cli/options.h"
-#include "cli/units.h"
 #include "demo/demo.h"
 #include "wire/multifd_init.h"
 #include "wire/stream_header.h"
@@ -19,9 +20,6 @@
 #define METHODS_MAX 16u
 #define OWN_DIRECTORY "/tmp/godwit-demo-XXXXXX"
 #define DEFAULT_METHODS "none,zlib,zstd"
-#define DEFAULT_FILL "zeros:30,random:5,/usr:65"
-#define MEMORY_MIN (UINT64_C(1) << 20)
-#define MEMORY_MAX (UINT64_C(1) << 42)
 
 struct choice {
 	const struct codec *codec;
@@ -31,9 +29,10 @@ struct choice {
 /* Everything that the command line says, and what `demo` points to beside it. */
 struct settings {
 	struct demo_options demo;
-	const char *methods, *guest, *fill, *pattern, *dialect, *json, *uri;
-	uint64_t channels, writers, patience_s, working_set;
-	bool verbose;
+	struct guest_arguments guest;
+	const char *methods, *dialect, *uri;
+	uint64_t channels;
+	struct command_common common;
 	struct choice choices[METHODS_MAX];
 	unsigned choice_count;
 	struct fill *filling;
@@ -97,19 +96,6 @@ static int parse_methods(struct settings *settings, struct gw_error *err)
 	}
 }
 
-static int parse_pattern(const char *text, enum write_pattern *pattern,
-			 struct gw_error *err)
-{
-	if (strcmp(text, "sequential") == 0)
-		*pattern = WRITE_SEQUENTIAL;
-	else if (strcmp(text, "random") == 0)
-		*pattern = WRITE_RANDOM;
-	else
-		return fail(err, GW_USAGE,
-			    "--pattern %.40s: sequential and random are allowed", text);
-	return 0;
-}
-
 /* ---- what people see ---- */
 
 static void show_line(void *state, const char *line)
@@ -126,13 +112,19 @@ static void clear_line(bool live)
 		fputs("\r\033[K", stderr);
 }
 
-static void print_heading(void)
+static void show_note(void *state, const char *line)
 {
-	printf("%-7s %5s %9s %9s %10s %10s %7s %7s %9s %6s %s\n", "method", "level",
-	       "total", "downtime", "throughput", "pages", "send", "receive", "wire",
-	       "ratio", "verified");
-	printf("%-7s %5s %9s %9s %10s %10s %7s %7s %9s %6s\n", "", "", "ms", "ms",
-	       "Mbit/s", "per s", "CPU %", "CPU %", "bytes", "");
+	clear_line(*(const bool *)state);
+	fprintf(stderr, COMMAND ": %s\n", line);
+}
+
+/* Which guest, and why no better one. */
+static void print_guest(const struct settings *settings)
+{
+	const char *why = settings->guest.why_not_kvm.text;
+
+	printf("guest: %s%s%s\n", guest_kind_name(settings->demo.guest.kind),
+	       why[0] ? "; no kvm: " : "", why);
 }
 
 static void print_result(const struct result *result)
@@ -140,18 +132,26 @@ static void print_result(const struct result *result)
 	static const char *const verdicts[] = {
 		[VERDICT_NONE] = "unknown", [VERDICT_YES] = "yes", [VERDICT_NO] = "no"
 	};
-	char size[16], receive[16] = "-";
+	const struct columns row = {
+		.method = result->method,
+		.level = result->level,
+		.total_ms = result->total_ms,
+		.downtime_ms = result->downtime_ms,
+		.throughput_mbps = result_throughput_mbps(result),
+		.pages_per_second = result_pages_per_second(result),
+		.send_cpu_percent = result_cpu_percent(result, result->send_cpu_s),
+		.recv_cpu_percent =
+			result->receiver_known
+				? result_cpu_percent(result, result->recv_cpu_s)
+				: -1,
+		.wire_bytes = (double)result->wire_bytes,
+		.ratio = result_ratio(result),
+		.verdict = strcmp(result->status, "completed") == 0
+				   ? verdicts[result->verified]
+				   : result->status,
+	};
 
-	if (result->receiver_known)
-		snprintf(receive, sizeof(receive), "%.0f",
-			 result_cpu_percent(result, result->recv_cpu_s));
-	printf("%-7s %5d %9.0f %9.1f %10.0f %10.0f %7.0f %7s %9s %6.2f %s\n",
-	       result->method, result->level, result->total_ms, result->downtime_ms,
-	       result_throughput_mbps(result), result_pages_per_second(result),
-	       result_cpu_percent(result, result->send_cpu_s), receive,
-	       units_print_size(size, result->wire_bytes), result_ratio(result),
-	       strcmp(result->status, "completed") == 0 ? verdicts[result->verified]
-							: result->status);
+	columns_print(stdout, &row);
 	if (result->heartbeat_after > 0)
 		printf("        %u rounds; heartbeat %" PRIu64 " at pause, %" PRIu64
 		       " after; %.1f ms between two beats, %.1f of them the checksum's\n",
@@ -201,7 +201,7 @@ static int run_all(struct settings *settings, const struct interrupt *stopped,
 		   struct gw_error *err)
 {
 	json_t *results = json_array();
-	bool table = !settings->json || strcmp(settings->json, "-") != 0;
+	bool table = !command_json_is_output(&settings->common);
 	int code = EXIT_DONE;
 
 	for (unsigned i = 0; i < settings->choice_count && code == EXIT_DONE; i++) {
@@ -218,17 +218,20 @@ static int run_all(struct settings *settings, const struct interrupt *stopped,
 			return command_failed(COMMAND, err);
 		}
 		json_array_append_new(results, result_json(&result));
-		if (table && i == 0)
-			print_heading();
+		if (table && i == 0) {
+			print_guest(settings);
+			columns_print_heading(stdout);
+		}
 		if (table)
 			print_result(&result);
 		code = explain_end(&result, end);
 	}
-	if (!settings->json) {
+	if (!settings->common.json) {
 		json_decref(results);
 		return code;
 	}
-	if (command_write_json(settings->json, &settings->json_file, results, err) < 0)
+	if (command_write_json(settings->common.json, &settings->json_file, results,
+			       err) < 0)
 		return command_failed(COMMAND, err);
 	return code;
 }
@@ -245,29 +248,17 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 	struct demo_options *demo = &to->demo;
 	/* clang-format off */
 	const struct option_spec specs[] = {
-		{ "memory", "SIZE", "the guest's RAM (1G)",
-		  OPTION_SIZE, &demo->memory_bytes, MEMORY_MIN, MEMORY_MAX },
+		GUEST_ROWS(&to->guest, "1G"),
 		{ "methods", "M[:LEVEL],...", "none, zlib:0-9, zstd:0-20 (none,zlib,zstd)",
 		  OPTION_TEXT, &to->methods, 0, 0 },
-		{ "channels", "N", "page channels beside the main one (2)",
-		  OPTION_NUMBER, &to->channels, 1, MULTIFD_CHANNELS_MAX },
-		{ "guest", "KIND", "process: threads that write (process)",
-		  OPTION_TEXT, &to->guest, 0, 0 },
-		{ "fill", "WHAT", "zeros, random, a path, or a mix such as\n"
-		  DEFAULT_FILL " (that one)",
-		  OPTION_TEXT, &to->fill, 0, 0 },
-		{ "dirty-rate", "RATE", "bytes a second that the guest writes (16M)",
-		  OPTION_RATE, &demo->dirty_rate_bytes, 0, PROCESS_RATE_MAX_BYTES },
-		{ "working-set", "SIZE", "where it writes (an eighth of memory)",
-		  OPTION_SIZE, &to->working_set, PAGE_BYTES, MEMORY_MAX },
-		{ "pattern", "HOW", "sequential or random (sequential)",
-		  OPTION_TEXT, &to->pattern, 0, 0 },
-		{ "writers", "N", "threads that write (1)",
-		  OPTION_NUMBER, &to->writers, 1, PROCESS_WRITERS_MAX },
+		{ "channels", "N", "page channels beside the main one; 0: none (2)",
+		  OPTION_NUMBER, &to->channels, 0, MULTIFD_CHANNELS_MAX },
 		{ "max-bandwidth", "RATE", "over all channels together; 0: unlimited (0)",
 		  OPTION_RATE, &demo->max_bandwidth, 0, UINT64_C(1) << 50 },
 		{ "downtime-limit", "MS", "pause the guest when the rest fits (300)",
 		  OPTION_NUMBER, &demo->downtime_limit_ms, 0, 2000000 },
+		{ "auto-converge", NULL, "slow the guest down until it fits",
+		  OPTION_FLAG, &demo->auto_converge, 0, 0 },
 		{ "uri", "URI", "where to meet: tcp:127.0.0.1:0, unix:PATH",
 		  OPTION_TEXT, &to->uri, 0, 0 },
 		{ "to", "URI", "send to another destination, such as a QEMU",
@@ -278,21 +269,11 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 		  OPTION_TEXT, &to->dialect, 0, 0 },
 		{ "no-return-path", NULL, "the destination cannot answer",
 		  OPTION_CLEAR, &demo->return_path, 0, 0 },
-		{ "tracker", "HOW", "auto, wp-async or wp-sync (auto)",
-		  OPTION_TEXT, &demo->tracker, 0, 0 },
-		{ "seed", "N", "of what is random (1)",
-		  OPTION_NUMBER, &demo->seed, 0, UINT64_MAX },
 		{ "dump-ram", "DIR", "write the source's RAM at switchover to files",
 		  OPTION_TEXT, &demo->dump_directory, 0, 0 },
 		{ "flip-byte", NULL, "spoil a byte at the destination: must not verify",
 		  OPTION_FLAG, &demo->flip_byte, 0, 0 },
-		{ "timeout", "SECONDS", "without a byte of progress (30)",
-		  OPTION_NUMBER, &to->patience_s, 1, 86400 },
-		{ "json", "FILE", "the figures as JSON; - is standard output",
-		  OPTION_TEXT, &to->json, 0, 0 },
-		{ "verbose", NULL, "say what happens meanwhile",
-		  OPTION_FLAG, &to->verbose, 0, 0 },
-		{ 0 },
+		COMMAND_CLOSING_ROWS(&to->common, "without a byte of progress", "the figures"),
 	};
 	/* clang-format on */
 	char **rest;
@@ -305,47 +286,12 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 	return 0;
 }
 
-static int check_memory(struct settings *settings, struct gw_error *err)
-{
-	struct demo_options *demo = &settings->demo;
-	uint64_t most;
-
-	if (demo->memory_bytes % PAGE_BYTES != 0)
-		return fail(err, GW_USAGE,
-			    "--memory %" PRIu64 ": a multiple of %" PRIu64 " is allowed",
-			    demo->memory_bytes, (uint64_t)PAGE_BYTES);
-	if (settings->working_set == 0)
-		settings->working_set = demo->memory_bytes / 8;
-	demo->working_set_bytes = settings->working_set & ~(PAGE_BYTES - 1);
-	/* The heartbeat has a page of its own. */
-	most = demo->memory_bytes - PAGE_BYTES;
-	if (demo->working_set_bytes > most)
-		return fail(err, GW_USAGE,
-			    "--working-set %" PRIu64 ": at most %" PRIu64
-			    " of this memory are allowed",
-			    settings->working_set, most);
-	if (settings->writers > demo->working_set_bytes / PAGE_BYTES)
-		return fail(err, GW_USAGE,
-			    "--writers %" PRIu64
-			    ": 1 a page is allowed, the working set has %" PRIu64,
-			    settings->writers, demo->working_set_bytes / PAGE_BYTES);
-	return 0;
-}
-
 static int check_names(struct settings *settings, struct gw_error *err)
 {
 	struct demo_options *demo = &settings->demo;
 
-	if (strcmp(settings->guest, "process") != 0)
-		return fail(err, GW_USAGE, "--guest %.40s: process is allowed",
-			    settings->guest);
-	if (strcmp(demo->tracker, "auto") != 0 &&
-	    strcmp(demo->tracker, "wp-async") != 0 &&
-	    strcmp(demo->tracker, "wp-sync") != 0)
-		return fail(err, GW_USAGE,
-			    "--tracker %.40s: auto, wp-async and wp-sync are allowed",
-			    demo->tracker);
-	if (demo->machine[0] == '\0' || strlen(demo->machine) > STREAM_NAME_MAX)
+	if (demo->machine &&
+	    (demo->machine[0] == '\0' || strlen(demo->machine) > STREAM_NAME_MAX))
 		return fail(err, GW_USAGE,
 			    "--machine \"%.40s\": 1 to %u characters are allowed",
 			    demo->machine, STREAM_NAME_MAX);
@@ -388,30 +334,42 @@ static int check_peer(struct settings *settings, struct gw_error *err)
 	return 0;
 }
 
+static int check_methods(const struct settings *settings, struct gw_error *err)
+{
+	for (unsigned i = 0; settings->channels == 0 && i < settings->choice_count; i++)
+		if (settings->choices[i].codec->id != CODEC_NONE)
+			return fail(
+				err, GW_USAGE,
+				"--channels 0: pages travel on main as they are, not by "
+				"%s",
+				settings->choices[i].codec->name);
+	return 0;
+}
+
 static int check(struct settings *settings, struct gw_error *err)
 {
 	struct demo_options *demo = &settings->demo;
 
-	/* Another's destination usually takes one migration. */
+	/* Another's destination usually takes one migration; main knows no method. */
 	if (!settings->methods)
-		settings->methods = demo->to ? "none" : DEFAULT_METHODS;
-	if (parse_methods(settings, err) < 0 ||
-	    parse_pattern(settings->pattern, &demo->pattern, err) < 0 ||
-	    check_memory(settings, err) < 0 || check_names(settings, err) < 0 ||
-	    check_peer(settings, err) < 0)
+		settings->methods =
+			demo->to || settings->channels == 0 ? "none" : DEFAULT_METHODS;
+	if (parse_methods(settings, err) < 0 || check_methods(settings, err) < 0 ||
+	    guest_arguments_check(&settings->guest, err) < 0 ||
+	    check_names(settings, err) < 0 || check_peer(settings, err) < 0)
 		return -1;
-	settings->filling = fill_new(settings->fill, err);
+	demo->guest = settings->guest.options;
+	settings->filling = fill_new(settings->guest.fill, err);
 	if (!settings->filling) {
 		fail_in(err, "--fill");
 		return command_blame_path(err);
 	}
 	demo->fill = settings->filling;
 	demo->channels = (uint32_t)settings->channels;
-	demo->writers = (uint32_t)settings->writers;
-	demo->patience_ms = (int)settings->patience_s * 1000;
+	demo->patience_ms = (int)settings->common.patience_s * 1000;
 	if (command_check_dump(demo->dump_directory, err) < 0)
 		return -1;
-	return command_open_json(settings->json, &settings->json_file, err);
+	return command_open_json(settings->common.json, &settings->json_file, err);
 }
 
 /* Meets in a directory of its own. */
@@ -442,12 +400,13 @@ static int run(struct settings *settings, struct gw_error *err)
 
 	if (!stopped)
 		return command_failed(COMMAND, err);
-	command_log(&settings->log, settings->verbose);
+	command_log(&settings->log, settings->common.verbose);
 	command_on_signal(stop, stopped);
 	settings->live = isatty(STDERR_FILENO);
 	settings->demo.log = &settings->log;
 	settings->demo.progress = show_line;
-	settings->demo.progress_state = &settings->live;
+	settings->demo.note = show_note;
+	settings->demo.people = &settings->live;
 	code = settings->demo.to || settings->demo.uri ? run_all(settings, stopped, err)
 						       : run_here(settings, stopped, err);
 	command_default_signals();
@@ -458,21 +417,13 @@ int cmd_demo(int argc, char **argv)
 {
 	struct settings settings = {
 		.demo = {
-			.memory_bytes = UINT64_C(1) << 30,
-			.seed = 1,
 			.threads = 2,
-			.dirty_rate_bytes = UINT64_C(16) << 20,
-			.tracker = "auto",
-			.machine = DEMO_MACHINE,
 			.downtime_limit_ms = 300,
 			.return_path = true,
 		},
-		.guest = "process",
-		.fill = DEFAULT_FILL,
-		.pattern = "sequential",
+		.guest = GUEST_ARGUMENTS(UINT64_C(1) << 30),
 		.channels = 2,
-		.writers = 1,
-		.patience_s = 30,
+		.common = { .patience_s = COMMAND_PATIENCE_S },
 	};
 	enum options_result shown = OPTIONS_OK;
 	struct gw_error err;

@@ -143,9 +143,9 @@ static int read_and_inspect(struct inspection *inspection, const char *path,
 /* Everything that the command line says, and what `inspect` points to beside it. */
 struct settings {
 	struct inspect_options inspect;
-	const char *listen, *path, *dialect, *json;
-	uint64_t channels, patience_s;
-	bool verbose;
+	const char *listen, *path, *dialect;
+	uint64_t channels;
+	struct command_common common;
 	struct log log;
 };
 
@@ -173,13 +173,8 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 		{ "max-memory", "SIZE", "refuse guests with more (64G)",
 		  OPTION_SIZE, &to->inspect.memory_limit_bytes, PAGE_BYTES,
 		  UINT64_C(1) << 46 },
-		{ "timeout", "SECONDS", "for missing connections and stalled bytes (30)",
-		  OPTION_NUMBER, &to->patience_s, 1, 86400 },
-		{ "json", "FILE", "the report as JSON; - is standard output",
-		  OPTION_TEXT, &to->json, 0, 0 },
-		{ "verbose", NULL, "say what happens meanwhile",
-		  OPTION_FLAG, &to->verbose, 0, 0 },
-		{ 0 },
+		COMMAND_CLOSING_ROWS(&to->common,
+			"for missing connections and stalled bytes", "the report"),
 	};
 	/* clang-format on */
 	char **rest;
@@ -205,7 +200,7 @@ static int check(struct settings *settings, struct gw_error *err)
 	struct inspect_options *inspect = &settings->inspect;
 
 	inspect->channel_count = settings->listen ? (uint32_t)settings->channels : 0;
-	inspect->patience_ms = (int)settings->patience_s * 1000;
+	inspect->patience_ms = (int)settings->common.patience_s * 1000;
 	if (settings->dialect) {
 		inspect->dialect = dialect_by_name(settings->dialect, err);
 		if (!inspect->dialect)
@@ -221,9 +216,9 @@ static int run(struct settings *settings, struct gw_error *err)
 	struct gw_error json_err;
 	int failed, code;
 
-	command_log(&settings->log, settings->verbose);
+	command_log(&settings->log, settings->common.verbose);
 	settings->inspect.log = &settings->log;
-	if (command_open_json(settings->json, &json_file, err) < 0)
+	if (command_open_json(settings->common.json, &json_file, err) < 0)
 		return command_failed(COMMAND, err);
 	inspection = inspection_new(&settings->inspect, err);
 	if (!inspection) {
@@ -239,11 +234,11 @@ static int run(struct settings *settings, struct gw_error *err)
 		command_close_json(&json_file);
 		return code;
 	}
-	if (settings->json &&
-	    command_write_json(settings->json, &json_file, inspection_json(inspection),
-			       &json_err) < 0)
+	if (settings->common.json &&
+	    command_write_json(settings->common.json, &json_file,
+			       inspection_json(inspection), &json_err) < 0)
 		return command_failed(COMMAND, &json_err);
-	if (failed == 0 && !(settings->json && strcmp(settings->json, "-") == 0))
+	if (failed == 0 && !command_json_is_output(&settings->common))
 		print_report(inspection);
 	return code;
 }
@@ -253,7 +248,7 @@ int cmd_inspect(int argc, char **argv)
 	struct settings settings = {
 		.inspect = { .memory_limit_bytes = UINT64_C(64) << 30 },
 		.channels = 2,
-		.patience_s = 30,
+		.common = { .patience_s = COMMAND_PATIENCE_S },
 	};
 	enum options_result shown = OPTIONS_OK;
 	struct gw_error err;

@@ -9,6 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool command_json_is_output(const struct command_common *common)
+{
+	return common->json && strcmp(common->json, "-") == 0;
+}
+
 int command_failed(const char *command, const struct gw_error *err)
 {
 	fprintf(stderr, "%s: ", command);

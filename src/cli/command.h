@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/options.h"
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -17,6 +18,29 @@ enum exit_code {
 	EXIT_CANCELLED = 3, /* and the source runs */
 	EXIT_UNKNOWN = 4,   /* nothing is known to run */
 };
+
+/* What every subcommand that takes its time is told, and the last rows of its table of options. */
+struct command_common {
+	uint64_t patience_s;
+	const char *json; /* a path, "-", or NULL */
+	bool verbose;
+};
+
+/* clang-format off */
+#define COMMAND_CLOSING_ROWS(common, patience_for, json_of) \
+	{ "timeout", "SECONDS", patience_for " (30)", \
+	  OPTION_NUMBER, &(common)->patience_s, 1, 86400 }, \
+	{ "json", "FILE", json_of " as JSON; - is standard output", \
+	  OPTION_TEXT, &(common)->json, 0, 0 }, \
+	{ "verbose", NULL, "say what happens meanwhile", \
+	  OPTION_FLAG, &(common)->verbose, 0, 0 }, \
+	{ 0 }
+/* clang-format on */
+
+#define COMMAND_PATIENCE_S 30
+
+/* Standard output is the JSON's alone. */
+bool command_json_is_output(const struct command_common *common);
 
 /* "godwit demo: <text>" on standard error, one line whatever is in it; the exit code that the
  * error's kind calls for. */
@@ -49,5 +73,7 @@ int command_check_dump(const char *directory, struct gw_error *err);
 /* Arguments after the subcommand's name. */
 int cmd_demo(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_vm(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
 
 #endif

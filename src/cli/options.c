@@ -56,6 +56,17 @@ static int refuse(const struct option_spec *spec, const char *text, struct gw_er
 		    spec->type == OPTION_RATE ? " a second" : "");
 }
 
+static int append(const struct option_spec *spec, const char *text, struct gw_error *err)
+{
+	struct option_list *list = spec->value;
+
+	if (list->count == OPTION_LIST_MAX)
+		return fail(err, GW_USAGE, "--%s %.40s: at most %u of them are allowed",
+			    spec->name, text, OPTION_LIST_MAX);
+	list->items[list->count++] = text;
+	return 0;
+}
+
 static int set(const struct option_spec *spec, const char *text, struct gw_error *err)
 {
 	uint64_t value = 0;
@@ -71,6 +82,8 @@ static int set(const struct option_spec *spec, const char *text, struct gw_error
 	case OPTION_CLEAR:
 		*(bool *)spec->value = spec->type == OPTION_FLAG;
 		return 0;
+	case OPTION_LIST:
+		return append(spec, text, err);
 	case OPTION_SIZE:
 		parsed = units_parse_size(text, &value, err);
 		break;

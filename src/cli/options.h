@@ -15,6 +15,15 @@ enum option_type {
 	OPTION_NUMBER, /* uint64_t *, likewise */
 	OPTION_FLAG,   /* bool *, set to true */
 	OPTION_CLEAR,  /* bool *, set to false */
+	OPTION_LIST,   /* struct option_list *, one more each time it is given */
+};
+
+#define OPTION_LIST_MAX 64u
+
+/* In the order given; the texts are the command line's. */
+struct option_list {
+	uint32_t count;
+	const char *items[OPTION_LIST_MAX];
 };
 
 struct option_spec {

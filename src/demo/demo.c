@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "codec/engine.h"
+#include "demo/beat_log.h"
 #include "demo/demo_destination.h"
 #include "demo/demo_source.h"
 #include "migrate/sender.h"
@@ -186,7 +187,17 @@ static void show_progress(const struct demo *demo, const json_t *now)
 		 total > 0 ? 100 * (total - left) / total : 0,
 		 get(now, "wire_bytes") >> 20,
 		 get(now, "dirty_pages_per_s") * (int64_t)PAGE_BYTES >> 20, eta);
-	demo->options->progress(demo->options->progress_state, line);
+	demo->options->progress(demo->options->people, line);
+}
+
+static void show_note(const struct demo *demo, const json_t *note)
+{
+	char line[320];
+
+	if (!demo->options->note)
+		return;
+	snprintf(line, sizeof(line), "%s: %s", demo->codec->name, get_text(note, "text"));
+	demo->options->note(demo->options->people, line);
 }
 
 /* Takes over `message`. */
@@ -194,6 +205,9 @@ static void hear(struct demo *demo, struct child *child, json_t *message)
 {
 	if (is_event(message, "progress")) {
 		show_progress(demo, message);
+		json_decref(message);
+	} else if (is_event(message, "note")) {
+		show_note(demo, message);
 		json_decref(message);
 	} else if (child == &demo->source) {
 		json_decref(demo->left);
@@ -275,6 +289,31 @@ static void listen_to_both(struct demo *demo)
 
 /* ---- what it comes to ---- */
 
+static double get_ms(const json_t *message, const char *key)
+{
+	return (double)get(message, key) / 1e6;
+}
+
+static void fill_in_times(struct result *result, const json_t *split,
+			  const json_t *phases)
+{
+	result->split = (struct result_split){
+		.stop_ms = get_ms(split, "stop_ns"),
+		.last_sync_ms = get_ms(split, "last_sync_ns"),
+		.last_pages_ms = get_ms(split, "last_pages_ns"),
+		.state_ms = get_ms(split, "state_ns"),
+		.resume_ms = get_ms(split, "resume_ns"),
+	};
+	result->phases = (struct result_phases){
+		.sync_ms = get_ms(phases, "sync_ns"),
+		.scan_ms = get_ms(phases, "scan_ns"),
+		.zero_ms = get_ms(phases, "zero_ns"),
+		.engine_ms = get_ms(phases, "engine_ns"),
+		.send_ms = get_ms(phases, "send_ns"),
+		.wait_ms = get_ms(phases, "wait_ns"),
+	};
+}
+
 static void fill_in_source(struct demo *demo)
 {
 	struct result *result = demo->result;
@@ -285,9 +324,12 @@ static void fill_in_source(struct demo *demo)
 	for (unsigned i = 0; i < 3; i++)
 		if (strcmp(get_text(left, "state"), states[i]) == 0)
 			result->status = states[i];
-	result->total_ms = (double)get(left, "total_ns") / 1e6;
-	result->setup_ms = (double)get(left, "setup_ns") / 1e6;
-	result->downtime_ms = (double)get(left, "downtime_ns") / 1e6;
+	result->total_ms = get_ms(left, "total_ns");
+	result->setup_ms = get_ms(left, "setup_ns");
+	result->downtime_ms = get_ms(left, "downtime_ns");
+	fill_in_times(result, json_object_get(left, "split"),
+		      json_object_get(left, "phases"));
+	result->throttle_percent = (uint32_t)get(left, "throttle_percent");
 	result->send_cpu_s = (double)get(left, "cpu_ns") / 1e9;
 	result->wire_bytes = (uint64_t)get(left, "wire_bytes");
 	result->normal_pages = (uint64_t)get(left, "normal_pages");
@@ -302,7 +344,8 @@ static void fill_in_destination(struct demo *demo)
 	struct result *result = demo->result;
 	const json_t *arrived = demo->arrived, *proof = demo->proof;
 	int64_t verify_ns = get(arrived, "verify_ns");
-	bool same, sound, beats;
+	struct gw_error why = { 0 };
+	bool same, sound, beats, spoken;
 
 	result->verify_ms = (double)verify_ns / 1e6;
 	result->recv_cpu_s = (double)get(arrived, "cpu_ns") / 1e9;
@@ -313,6 +356,8 @@ static void fill_in_destination(struct demo *demo)
 				      1e6;
 	/* The source waits while the destination takes its checksum. */
 	result->total_ms -= result->verify_ms;
+	if (result->split.resume_ms > result->verify_ms)
+		result->split.resume_ms -= result->verify_ms;
 	result->heartbeat_after = (uint64_t)get(proof, "heartbeat");
 	result->heartbeat_gap_ms = (double)get(proof, "gap_ns") / 1e6;
 	same = get_text(arrived, "checksum")[0] &&
@@ -321,7 +366,9 @@ static void fill_in_destination(struct demo *demo)
 	sound = json_is_true(json_object_get(proof, "sound"));
 	beats = get(proof, "heartbeat_before") == get(demo->left, "heartbeat") &&
 		result->heartbeat_after > result->heartbeat_at_pause;
-	result->verified = same && sound && beats ? VERDICT_YES : VERDICT_NO;
+	spoken = beat_log_join(json_object_get(demo->left, "console"),
+			       json_object_get(proof, "console"), &why) == 0;
+	result->verified = same && sound && beats && spoken ? VERDICT_YES : VERDICT_NO;
 	if (result->error[0])
 		return;
 	if (!same)
@@ -335,6 +382,9 @@ static void fill_in_destination(struct demo *demo)
 		snprintf(result->error, sizeof(result->error),
 			 "heartbeat: %" PRIu64 " at pause, %" PRIu64 " after",
 			 result->heartbeat_at_pause, result->heartbeat_after);
+	else if (!spoken)
+		snprintf(result->error, sizeof(result->error),
+			 "the guest's console: %.200s", why.text);
 }
 
 /* It has the guest, as far as the source knows. */
@@ -365,8 +415,11 @@ static enum demo_end conclude_at_source(struct demo *demo)
 			 is_event(demo->arrived, "dead") ? "" : "destination: ",
 			 get_text(demo->arrived, "error"));
 	if (!json_is_true(json_object_get(demo->left, "runs_on"))) {
-		snprintf(result->error, sizeof(result->error),
-			 "the guest at the source does not run on");
+		size_t used = strlen(result->error);
+
+		snprintf(result->error + used, sizeof(result->error) - used,
+			 "%sthe guest at the source does not run on",
+			 used > 0 ? "; " : "");
 		return DEMO_UNKNOWN;
 	}
 	return strcmp(result->status, "cancelled") == 0 ? DEMO_CANCELLED : DEMO_FAILED;
@@ -437,11 +490,12 @@ int demo_run(const struct demo_options *options, const struct codec *codec, int 
 	int failed;
 
 	*result = (struct result){
+		.guest = guest_kind_name(options->guest.kind),
 		.method = codec->name,
 		.engine = "none",
 		.level = level,
 		.channels = options->channels,
-		.ram_bytes = options->memory_bytes,
+		.ram_bytes = options->guest.memory_bytes,
 		.status = "none",
 	};
 	if (codec->id != CODEC_NONE) {

@@ -14,29 +14,22 @@
 #include "base/log.h"
 #include "codec/codec.h"
 #include "demo/result.h"
-#include "guest/fill.h"
-#include "guest/process_state.h"
+#include "guest/guest.h"
 #include "wire/dialect.h"
 
-#define DEMO_MACHINE "godwit-process"
-#define DEMO_BLOCK "ram"
-
 struct demo_options {
-	uint64_t memory_bytes;
+	struct guest_options guest; /* its console is the demo's */
 	const struct fill *fill;
 	uint32_t threads; /* that fill and check RAM; the migration has its own */
-	uint64_t seed;
-	uint64_t dirty_rate_bytes;
-	uint64_t working_set_bytes;
-	uint32_t writers;
-	enum write_pattern pattern;
-	const char *tracker; /* ram/dirty.h: "auto", ... */
 
 	uint32_t channels;
 	const struct dialect *dialect;
-	const char *machine; /* "none": no device state, for a QEMU -M none */
+	/* The type in the stream; NULL: the guest's own; "none": no device state, for a
+	 * QEMU -M none. */
+	const char *machine;
 	uint64_t max_bandwidth;
 	uint64_t downtime_limit_ms;
+	bool auto_converge; /* as QEMU does unless told otherwise */
 	bool return_path;
 	int patience_ms;
 
@@ -49,7 +42,9 @@ struct demo_options {
 	const struct log *log;
 	/* About ten times a second: a line for people. */
 	void (*progress)(void *state, const char *line);
-	void *progress_state;
+	/* What they should know that stays: the guest will not converge. */
+	void (*note)(void *state, const char *line);
+	void *people; /* of both */
 };
 
 /* Where the guest is now. */

@@ -9,28 +9,25 @@
 
 #include "base/clock.h"
 #include "channel/channel.h"
-#include "guest/fill.h"
-#include "guest/process_machine.h"
+#include "demo/beat_log.h"
 #include "guest/proof.h"
+#include "migrate/parameters.h"
 #include "migrate/sender.h"
 #include "ram/dump.h"
 
 /* How long the guest runs before it moves, and after it did not. */
 #define WARM_UP_MS 100
 #define CONNECT_PATIENCE_MS 10000
+#define FIRST_BEAT_MS 10000
 
 struct source {
 	const struct demo_options *options;
 	struct link *link;
-	struct ram ram;
-	struct process_machine *machine;
-	struct dirty_tracker *tracker;
-	struct process_state state; /* as saved */
-	uint8_t body[PROCESS_STATE_BYTES_MAX];
-	char description[PROCESS_DESCRIPTION_BYTES_MAX];
-	struct device_section section;
+	struct guest *guest;
+	struct beat_log console;
 	struct address to;
 	struct sender *sender;
+	enum convergence_verdict verdict; /* as the parent was told */
 	/* The thread that hears a cancel. */
 	pthread_t listener;
 	struct interrupt *done;
@@ -38,67 +35,69 @@ struct source {
 
 /* ---- the guest, as the sender wants it ---- */
 
-static int pause_guest(void *state, struct gw_error *err)
+/* For somebody who knows no device of ours. */
+static bool without_devices(const struct source *source)
 {
-	(void)err;
-	process_machine_pause(((struct source *)state)->machine);
-	return 0;
-}
-
-static int resume_guest(void *state, struct gw_error *err)
-{
-	(void)err;
-	process_machine_resume(((struct source *)state)->machine);
-	return 0;
+	return source->options->machine && strcmp(source->options->machine, "none") == 0;
 }
 
 static int save_early(void *state, struct device_state *saved, struct gw_error *err)
 {
-	(void)state;
-	(void)err;
+	struct source *source = state;
+
 	*saved = (struct device_state){ 0 };
-	return 0;
+	return without_devices(source) ? 0 : guest_save_early(source->guest, saved, err);
 }
 
-static void throttle_guest(void *state, uint32_t percent)
+static int pause_guest(void *state, struct gw_error *err)
 {
-	(void)state;
-	(void)percent;
+	return guest_pause(((struct source *)state)->guest, err);
 }
 
 static int save_guest(void *state, struct device_state *saved, struct gw_error *err)
 {
 	struct source *source = state;
-	struct writer out = writer_over(source->body, sizeof(source->body));
 
-	process_machine_state(source->machine, &source->state);
 	*saved = (struct device_state){ .vmdesc = "{}" };
-	if (strcmp(source->options->machine, "none") == 0)
-		return 0;
-	process_state_encode(&source->state, &out);
-	if (out.overrun)
-		return fail(err, GW_USAGE, "guest state of more than %zu bytes",
-			    sizeof(source->body));
-	process_state_describe(&source->state, source->description);
-	source->section = (struct device_section){
-		.name = PROCESS_STATE_NAME,
-		.instance = PROCESS_STATE_INSTANCE,
-		.version = PROCESS_STATE_VERSION,
-		.body = { source->body, out.used },
-	};
-	saved->sections = &source->section;
-	saved->section_count = 1;
-	saved->vmdesc = source->description;
-	return 0;
+	return without_devices(source) ? 0 : guest_save(source->guest, true, saved, err);
+}
+
+static int resume_guest(void *state, struct gw_error *err)
+{
+	return guest_run(((struct source *)state)->guest, err);
+}
+
+static void throttle_guest(void *state, uint32_t percent)
+{
+	guest_throttle(((struct source *)state)->guest, percent);
 }
 
 /* ---- what the parent hears and says ---- */
+
+/* That all goes well needs no word, unless it did not before. */
+static void tell_verdict(struct source *source, const struct convergence *now)
+{
+	bool news = now->verdict != source->verdict &&
+		    (now->verdict == CONVERGENCE_NO || source->verdict == CONVERGENCE_NO);
+	struct gw_error ignored;
+	char text[256];
+
+	if (now->verdict == CONVERGENCE_UNKNOWN)
+		return;
+	if (news)
+		(void)link_send(source->link,
+				json_pack("{ss ss}", "event", "note", "text",
+					  convergence_explain(now, text, sizeof(text))),
+				&ignored);
+	source->verdict = now->verdict;
+}
 
 static void tell_progress(void *state, const struct sender_progress *now)
 {
 	struct source *source = state;
 	struct gw_error ignored;
 
+	tell_verdict(source, &now->convergence);
 	(void)link_send(source->link,
 			json_pack("{ss ss si sI sI sI sI sI sI}", "event", "progress",
 				  "state", migration_state_name(now->state), "round",
@@ -142,34 +141,28 @@ static struct channel *connect_channel(void *state, uint32_t index,
 
 /* ---- the whole ---- */
 
+/* For as long as a guest's first words may take where everything is slow. */
+static void await_beats(struct source *source, uint64_t beats)
+{
+	for (int i = 0; i < FIRST_BEAT_MS && beat_log_beats(&source->console) < beats;
+	     i += 10)
+		interrupt_sleep(NULL, 10 * NS_PER_MS);
+}
+
 static int make_guest(struct source *source, struct gw_error *err)
 {
 	const struct demo_options *options = source->options;
-	struct process_state state = {
-		.block = DEMO_BLOCK,
-		.heartbeat_offset = options->memory_bytes - PAGE_BYTES,
-		.working_set_offset =
-			options->memory_bytes - PAGE_BYTES - options->working_set_bytes,
-		.working_set_bytes = options->working_set_bytes,
-		.dirty_rate_bytes = options->dirty_rate_bytes,
-		.pattern = options->pattern,
-		.writer_count = options->writers,
-	};
+	struct guest_options guest = options->guest;
 
-	if (ram_allocate(&source->ram, DEMO_BLOCK, options->memory_bytes, err) < 0)
+	beat_log_init(&source->console, false);
+	guest.console = beat_log_hear;
+	guest.console_state = &source->console;
+	source->guest = guest_new(&guest, err);
+	if (!source->guest ||
+	    guest_boot(source->guest, options->fill, options->threads, err) < 0 ||
+	    !guest_tracker(source->guest, err))
 		return -1;
-	if (fill_ram(options->fill, &source->ram, options->seed, options->threads, err) <
-	    0)
-		return fail_in(err, "--fill");
-	if (process_state_init(&state, &source->ram, options->seed, err) < 0)
-		return -1;
-	source->machine = process_machine_new(&source->ram, &state, err);
-	if (!source->machine)
-		return -1;
-	source->tracker = dirty_of_process(&source->ram, options->tracker, err);
-	if (!source->tracker)
-		return fail_in(err, "--tracker");
-	return process_machine_start(source->machine, err);
+	return guest_run(source->guest, err);
 }
 
 static int await_order(struct source *source, struct gw_error *err)
@@ -187,11 +180,30 @@ static int await_order(struct source *source, struct gw_error *err)
 	return parsed;
 }
 
+static json_t *split_json(const struct downtime_split *split)
+{
+	return json_pack("{sI sI sI sI sI}", "stop_ns", (json_int_t)split->stop_ns,
+			 "last_sync_ns", (json_int_t)split->last_sync_ns, "last_pages_ns",
+			 (json_int_t)split->last_pages_ns, "state_ns",
+			 (json_int_t)split->state_ns, "resume_ns",
+			 (json_int_t)split->resume_ns);
+}
+
+static json_t *phases_json(uint64_t sync_ns, const struct phases *phases)
+{
+	return json_pack("{sI sI sI sI sI sI}", "sync_ns", (json_int_t)sync_ns, "scan_ns",
+			 (json_int_t)phases->scan_ns, "zero_ns",
+			 (json_int_t)phases->zero_ns, "engine_ns",
+			 (json_int_t)phases->engine_ns, "send_ns",
+			 (json_int_t)phases->send_ns, "wait_ns",
+			 (json_int_t)phases->wait_ns);
+}
+
 static json_t *report_json(const struct sender_report *report, uint64_t cpu_ns,
 			   const char *tracker)
 {
-	return json_pack("{ss ss sI sI sI sI sI sI sI sI si sI ss}", "event", "result",
-			 "state", migration_state_name(report->state), "guest",
+	return json_pack("{ss ss sI sI sI sI sI sI sI sI si sI ss si so so}", "event",
+			 "result", "state", migration_state_name(report->state), "guest",
 			 (json_int_t)report->guest, "total_ns",
 			 (json_int_t)report->total_ns, "setup_ns",
 			 (json_int_t)report->setup_ns, "paused_at_ns",
@@ -201,34 +213,47 @@ static json_t *report_json(const struct sender_report *report, uint64_t cpu_ns,
 			 (json_int_t)report->counters.normal_pages, "zero_pages",
 			 (json_int_t)report->counters.zero_pages, "rounds",
 			 (int)report->rounds, "cpu_ns", (json_int_t)cpu_ns, "tracker",
-			 tracker);
+			 tracker, "throttle_percent", (int)report->throttle_percent_most,
+			 "split", split_json(&report->downtime_split), "phases",
+			 phases_json(report->sync_ns, &report->counters.phases));
+}
+
+/* It has to beat again, however slow this host is. */
+static bool runs_on(const struct source *source)
+{
+	uint64_t before = guest_counters(source->guest).beats;
+
+	interrupt_sleep(NULL, WARM_UP_MS * NS_PER_MS);
+	for (int i = 0; i < FIRST_BEAT_MS; i += 10) {
+		if (guest_counters(source->guest).beats > before)
+			return true;
+		interrupt_sleep(NULL, 10 * NS_PER_MS);
+	}
+	return false;
 }
 
 /* What the guest here says of itself: gone, with a checksum to compare, or running on. */
 static int add_guest(struct source *source, const struct sender_report *report,
 		     json_t *result, struct gw_error *err)
 {
-	struct process_counters before = process_machine_counters(source->machine);
-
 	if (report->guest == GUEST_AT_SOURCE) {
-		interrupt_sleep(NULL, WARM_UP_MS * NS_PER_MS);
-		json_object_set_new(
-			result, "runs_on",
-			json_boolean(process_machine_counters(source->machine).beats >
-				     before.beats));
+		json_object_set_new(result, "runs_on", json_boolean(runs_on(source)));
 		return 0;
 	}
 	json_object_set_new(result, "heartbeat",
-			    json_integer((json_int_t)source->state.heartbeat));
+			    json_integer((json_int_t)guest_heartbeat(source->guest)));
+	json_object_set_new(result, "console", beat_log_json(&source->console));
 	if (report->guest == GUEST_AT_DESTINATION) {
 		char sum[PROOF_CHECKSUM_CHARS];
 
-		if (proof_checksum(&source->ram, source->options->threads, sum, err) < 0)
+		if (proof_checksum(guest_ram(source->guest), source->options->threads,
+				   sum, err) < 0)
 			return -1;
 		json_object_set_new(result, "checksum", json_string(sum));
 	}
 	if (source->options->dump_directory)
-		return ram_dump(&source->ram, source->options->dump_directory, err);
+		return ram_dump(guest_ram(source->guest), source->options->dump_directory,
+				err);
 	return 0;
 }
 
@@ -236,7 +261,25 @@ static int add_guest(struct source *source, const struct sender_report *report,
 static uint64_t own_cpu_ns(const struct source *source)
 {
 	return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) -
-	       process_machine_counters(source->machine).cpu_ns;
+	       guest_counters(source->guest).cpu_ns;
+}
+
+/* What QEMU does when it is told no more than that. */
+static struct auto_converge auto_converge(bool on)
+{
+	struct parameters defaults;
+
+	parameters_init(&defaults);
+	return (struct auto_converge){
+		.on = on,
+		.trigger_threshold_percent = (uint32_t)parameter(
+			&defaults, PARAMETER_THROTTLE_TRIGGER_THRESHOLD),
+		.initial_percent =
+			(uint32_t)parameter(&defaults, PARAMETER_CPU_THROTTLE_INITIAL),
+		.increment_percent =
+			(uint32_t)parameter(&defaults, PARAMETER_CPU_THROTTLE_INCREMENT),
+		.max_percent = (uint32_t)parameter(&defaults, PARAMETER_MAX_CPU_THROTTLE),
+	};
 }
 
 static int migrate(struct source *source, const struct codec *codec, int level,
@@ -250,27 +293,33 @@ static int migrate(struct source *source, const struct codec *codec, int level,
 		.connect = connect_channel,
 		.connect_state = source,
 		.dialect = options->dialect,
-		.machine = options->machine,
+		.machine = options->machine ? options->machine
+					    : guest_machine_name(options->guest.kind),
 		.channel_count = options->channels,
 		.method = codec->id,
 		.level = level,
 		.max_bandwidth = options->max_bandwidth,
 		.downtime_limit_ms = options->downtime_limit_ms,
 		.return_path = options->return_path,
+		.auto_converge = auto_converge(options->auto_converge),
 		.patience_ms = options->patience_ms,
 		.answer_patience_ms = SENDER_ANSWER_PATIENCE_MS,
 		.log = options->log,
 		.progress = tell_progress,
 		.progress_state = source,
 	};
+	struct dirty_tracker *tracker;
 	struct sender_report report;
 	struct gw_error why = { 0 };
 	uint64_t cpu_ns;
 	json_t *result;
 	int failed;
 
+	tracker = guest_tracker(source->guest, err);
+	if (!tracker)
+		return -1;
 	source->sender =
-		sender_new(&sending, &source->ram, source->tracker, &machine, err);
+		sender_new(&sending, guest_ram(source->guest), tracker, &machine, err);
 	source->done = interrupt_new(err);
 	if (!source->sender || !source->done)
 		return -1;
@@ -282,7 +331,7 @@ static int migrate(struct source *source, const struct codec *codec, int level,
 	cpu_ns = own_cpu_ns(source) - cpu_ns;
 	interrupt_raise(source->done);
 	pthread_join(source->listener, NULL);
-	result = report_json(&report, cpu_ns, dirty_name(source->tracker));
+	result = report_json(&report, cpu_ns, dirty_name(tracker));
 	if (failed < 0)
 		json_object_set_new(result, "error", json_string(why.text));
 	if (add_guest(source, &report, result, err) < 0) {
@@ -298,10 +347,10 @@ int demo_source(const struct demo_options *options, const struct codec *codec, i
 	struct source source = { .options = options, .link = link };
 	int failed;
 
-	ram_init(&source.ram);
 	failed = make_guest(&source, err);
 	if (failed == 0) {
 		interrupt_sleep(NULL, WARM_UP_MS * NS_PER_MS);
+		await_beats(&source, 1);
 		failed = link_send(link, json_pack("{ss}", "event", "ready"), err);
 	}
 	if (failed == 0)
@@ -310,8 +359,6 @@ int demo_source(const struct demo_options *options, const struct codec *codec, i
 		failed = migrate(&source, codec, level, err);
 	sender_free(source.sender);
 	interrupt_free(source.done);
-	dirty_tracker_free(source.tracker);
-	process_machine_free(source.machine);
-	ram_deinit(&source.ram);
+	guest_free(source.guest);
 	return failed;
 }

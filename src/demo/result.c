@@ -36,6 +36,21 @@ static json_t *received_json(const struct result *result, double amount)
 	return result->receiver_known ? json_real(amount) : json_null();
 }
 
+static json_t *split_json(const struct result_split *split)
+{
+	return json_pack("{sf sf sf sf sf}", "stop_ms", split->stop_ms, "last_sync_ms",
+			 split->last_sync_ms, "last_pages_ms", split->last_pages_ms,
+			 "state_ms", split->state_ms, "resume_ms", split->resume_ms);
+}
+
+static json_t *phases_json(const struct result_phases *phases)
+{
+	return json_pack("{sf sf sf sf sf sf}", "sync_ms", phases->sync_ms, "scan_ms",
+			 phases->scan_ms, "zero_ms", phases->zero_ms, "engine_ms",
+			 phases->engine_ms, "send_ms", phases->send_ms, "wait_ms",
+			 phases->wait_ms);
+}
+
 json_t *result_json(const struct result *result)
 {
 	json_t *json = json_pack(
@@ -67,6 +82,11 @@ json_t *result_json(const struct result *result)
 	json_object_set_new(json, "heartbeat_gap_ms",
 			    json_real(result->heartbeat_gap_ms));
 	json_object_set_new(json, "tracker", json_string(result->tracker));
+	json_object_set_new(json, "guest", json_string(result->guest));
+	json_object_set_new(json, "downtime_split", split_json(&result->split));
+	json_object_set_new(json, "phases", phases_json(&result->phases));
+	json_object_set_new(json, "throttle_percent",
+			    json_integer((json_int_t)result->throttle_percent));
 	if (result->error[0])
 		json_object_set_new(json, "error", json_string(result->error));
 	return json;

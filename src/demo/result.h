@@ -13,7 +13,27 @@ enum verdict {
 	VERDICT_NO,
 };
 
+/* Where the downtime went. */
+struct result_split {
+	double stop_ms;
+	double last_sync_ms;
+	double last_pages_ms;
+	double state_ms;
+	double resume_ms; /* without the checksum pass */
+};
+
+/* Where the source's time went: the migration thread's harvests, the rest over all channels. */
+struct result_phases {
+	double sync_ms;
+	double scan_ms;
+	double zero_ms;
+	double engine_ms;
+	double send_ms;
+	double wait_ms;
+};
+
 struct result {
+	const char *guest; /* its kind */
 	const char *method;
 	const char *engine;
 	int level;
@@ -36,7 +56,10 @@ struct result {
 	uint64_t heartbeat_after;    /* some time after it ran on */
 	double heartbeat_gap_ms; /* the longest that it felt; the checksum pass is in it */
 	char tracker[16];
-	char error[256]; /* empty when there was none */
+	struct result_split split;
+	struct result_phases phases;
+	uint32_t throttle_percent; /* the most that auto-converge had to */
+	char error[256];	   /* empty when there was none */
 };
 
 /* The object of the design's --json; a new reference. */

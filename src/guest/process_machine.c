@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* process_machine.c - a guest made of threads that write.
  *
- * Each thread obeys a queue of its own, which it also sleeps on: a command wakes it at once.
+ * Each thread obeys a queue of its own, which it also sleeps on: a command wakes it at once.  It
+ * begins parked, so that a machine that gets only some of its threads has written nothing.
  * Parking is answered in one queue for all; who has taken an answer from each thread knows that
  * none writes, and that all they wrote is visible. */
 #include "guest/process_machine.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -24,12 +27,15 @@
 /* What the host kept a writer from for longer than this is not made up for. */
 #define DEBT_NS (100 * NS_PER_MS)
 
+/* A throttled writer sleeps at most so long at once, and then looks whether it still is. */
+#define THROTTLE_SLICE_NS (10 * NS_PER_MS)
+
 enum command { PARK, RUN, STOP };
 
 struct worker {
 	struct process_machine *machine;
 	pthread_t thread;
-	bool started;
+	bool started; /* once true, `thread` can be asked by anybody */
 	struct queue *commands;
 
 	/* Of a writer; owned by its thread until that is parked. */
@@ -45,10 +51,11 @@ struct process_machine {
 	struct worker beater;
 	struct worker writers[PROCESS_WRITERS_MAX];
 	struct queue *parked; /* a thread's answer to PARK; nothing in it */
-	bool started;
-	bool paused;
+	struct process_console console;
+	bool runs;
 
-	uint64_t sequence; /* taken by all writers */
+	uint64_t sequence;	   /* taken by all writers */
+	uint64_t throttle_percent; /* relaxed */
 
 	/* Owned by the beater. */
 	uint64_t heartbeat;
@@ -109,16 +116,25 @@ static void beat(struct process_machine *machine)
 	else if (gap_ns > machine->longest_gap_ns)
 		store(&machine->longest_gap_ns, gap_ns);
 	store(&machine->beats, machine->beats + 1);
+	if (machine->console.print && machine->heartbeat % PROCESS_BEATS_PER_LINE == 0) {
+		char line[32];
+		int length = snprintf(line, sizeof(line), "beat %" PRIu64 "\n",
+				      machine->heartbeat / PROCESS_BEATS_PER_LINE);
+
+		machine->console.print(machine->console.state, line, (size_t)length);
+	}
 }
 
 static void *beater_run(void *opaque)
 {
 	struct worker *worker = opaque;
 	bool parked;
+	int wait_ms = -1;
 
-	do
+	while (obey(worker, wait_ms, &parked)) {
 		beat(worker->machine);
-	while (obey(worker, BEAT_MS, &parked));
+		wait_ms = BEAT_MS;
+	}
 	return NULL;
 }
 
@@ -140,12 +156,28 @@ static void write_page(struct worker *worker)
 	store(&worker->pages_written, worker->pages_written + 1);
 }
 
-/* How many pages are due: so many since the start, less those that were written. */
+/* How many pages are due: so many since the start, less those that were written.  And how much of
+ * its time a throttled writer has to stand still. */
 struct pace {
 	double pages_per_ns;
 	uint64_t since_ns;
 	double written;
+	uint64_t asked_ns; /* when pace_hold() was called last */
+	uint64_t owed_ns;  /* to stand still, for what was worked */
+	bool held;
 };
+
+/* From now on; nothing is due yet. */
+static void pace_begin(struct pace *pace, const struct process_state *state,
+		       uint64_t now_ns)
+{
+	*pace = (struct pace){
+		.pages_per_ns = (double)state->dirty_rate_bytes / state->writer_count /
+				(double)PAGE_BYTES / (double)NS_PER_S,
+		.since_ns = now_ns,
+		.asked_ns = now_ns,
+	};
+}
 
 static double pace_due(struct pace *pace, uint64_t now_ns)
 {
@@ -161,37 +193,64 @@ static double pace_due(struct pace *pace, uint64_t now_ns)
 	return due;
 }
 
+/* For how long the writer has to stand still now; 0: it may work. */
+static int pace_hold(struct pace *pace, uint64_t percent, uint64_t now_ns)
+{
+	uint64_t passed_ns = now_ns - pace->asked_ns;
+	/* No more is owed than for what may be made up for; nothing when not throttled. */
+	uint64_t most_ns = DEBT_NS * percent / (100 - percent);
+	/* Sleeps that are too short to be had would be longer ones. */
+	uint64_t least_ns =
+		pace->held || percent < 10 ? NS_PER_MS : percent * (NS_PER_MS / 10);
+
+	pace->asked_ns = now_ns;
+	if (pace->held) {
+		/* Its time stood still as well, or it would catch up. */
+		pace->since_ns += passed_ns;
+		pace->owed_ns -= passed_ns < pace->owed_ns ? passed_ns : pace->owed_ns;
+	} else {
+		pace->owed_ns += passed_ns * percent / (100 - percent);
+	}
+	if (pace->owed_ns > most_ns)
+		pace->owed_ns = most_ns;
+	pace->held = pace->owed_ns >= least_ns;
+	if (!pace->held)
+		return 0;
+	return pace->owed_ns > THROTTLE_SLICE_NS ? (int)(THROTTLE_SLICE_NS / NS_PER_MS)
+						 : (int)(pace->owed_ns / NS_PER_MS);
+}
+
+/* Return: how long until more is due. */
+static int write_due(struct worker *worker, struct pace *pace, uint64_t now_ns)
+{
+	double due = pace_due(pace, now_ns);
+	uint32_t burst = due > BURST_PAGES ? BURST_PAGES : (uint32_t)(due > 0 ? due : 0);
+
+	for (uint32_t i = 0; i < burst; i++)
+		write_page(worker);
+	pace->written += burst;
+	return burst == BURST_PAGES ? 0 : 1;
+}
+
 static void *writer_run(void *opaque)
 {
 	struct worker *worker = opaque;
-	const struct process_state *state = &worker->machine->state;
-	struct pace pace = {
-		.pages_per_ns = (double)state->dirty_rate_bytes / state->writer_count /
-				(double)PAGE_BYTES / (double)NS_PER_S,
-		.since_ns = clock_now_ns(),
-	};
-	int wait_ms = 0;
+	struct process_machine *machine = worker->machine;
+	struct pace pace = { 0 };
+	int wait_ms = -1;
 	bool parked;
 
-	if (state->dirty_rate_bytes == 0)
-		wait_ms = -1;
 	while (obey(worker, wait_ms, &parked)) {
-		double due;
-		uint32_t burst;
+		uint64_t now_ns = clock_now_ns();
 
-		if (state->dirty_rate_bytes == 0)
+		/* Nothing was due while time stood still. */
+		if (parked || wait_ms < 0)
+			pace_begin(&pace, &machine->state, now_ns);
+		if (machine->state.dirty_rate_bytes == 0)
 			continue;
-		if (parked) {
-			/* Nothing was due while time stood still. */
-			pace.since_ns = clock_now_ns();
-			pace.written = 0;
-		}
-		due = pace_due(&pace, clock_now_ns());
-		burst = due > BURST_PAGES ? BURST_PAGES : (uint32_t)(due > 0 ? due : 0);
-		for (uint32_t i = 0; i < burst; i++)
-			write_page(worker);
-		pace.written += burst;
-		wait_ms = burst == BURST_PAGES ? 0 : 1;
+		wait_ms = pace_hold(&pace, load(&machine->throttle_percent), now_ns);
+		if (wait_ms == 0)
+			wait_ms = write_due(worker, &pace, now_ns);
 	}
 	return NULL;
 }
@@ -228,7 +287,7 @@ static int worker_start(struct worker *worker, void *(*run)(void *), struct gw_e
 
 	if (refused != 0)
 		return fail_sys(err, refused, "process guest: thread");
-	worker->started = true;
+	__atomic_store_n(&worker->started, true, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -245,6 +304,7 @@ static void worker_stop(struct worker *worker)
 
 struct process_machine *process_machine_new(const struct ram *ram,
 					    const struct process_state *state,
+					    struct process_console console,
 					    struct gw_error *err)
 {
 	OWNED(process_machine) struct process_machine *machine = NULL;
@@ -257,6 +317,7 @@ struct process_machine *process_machine_new(const struct ram *ram,
 		return NULL;
 	}
 	machine->state = *state;
+	machine->console = console;
 	machine->host = ram_find(ram, state->block, strlen(state->block))->host;
 	machine->heartbeat = state->heartbeat;
 	machine->heartbeat_ns = state->heartbeat_ns;
@@ -284,16 +345,29 @@ void process_machine_free(struct process_machine *machine)
 	free(machine);
 }
 
-int process_machine_start(struct process_machine *machine, struct gw_error *err)
+/* Threads that are there stay, parked, when another cannot be had. */
+static int start_all(struct process_machine *machine, struct gw_error *err)
 {
-	assert(!machine->started);
-	machine->started = true;
-	if (worker_start(&machine->beater, beater_run, err) < 0)
+	if (!machine->beater.started &&
+	    worker_start(&machine->beater, beater_run, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < machine->state.writer_count; i++) {
-		if (worker_start(&machine->writers[i], writer_run, err) < 0)
+		struct worker *writer = &machine->writers[i];
+
+		if (!writer->started && worker_start(writer, writer_run, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int process_machine_run(struct process_machine *machine, struct gw_error *err)
+{
+	if (machine->runs)
+		return 0;
+	if (start_all(machine, err) < 0)
+		return -1;
+	machine->runs = true;
+	command_all(machine, RUN);
 	return 0;
 }
 
@@ -301,27 +375,25 @@ void process_machine_pause(struct process_machine *machine)
 {
 	uint8_t answer;
 
-	if (!machine->started || machine->paused)
+	if (!machine->runs)
 		return;
 	command_all(machine, PARK);
 	for (uint32_t i = 0; i < machine->state.writer_count + 1; i++)
 		queue_take(machine->parked, &answer, -1);
-	machine->paused = true;
+	machine->runs = false;
 	collect(machine);
 }
 
-void process_machine_resume(struct process_machine *machine)
+void process_machine_throttle(struct process_machine *machine, uint32_t percent)
 {
-	if (!machine->paused)
-		return;
-	machine->paused = false;
-	command_all(machine, RUN);
+	assert(percent < 100);
+	store(&machine->throttle_percent, percent);
 }
 
 void process_machine_state(const struct process_machine *machine,
 			   struct process_state *state)
 {
-	assert(!machine->started || machine->paused);
+	assert(!machine->runs);
 	*state = machine->state;
 }
 
@@ -329,7 +401,8 @@ static uint64_t worker_cpu_ns(const struct worker *worker)
 {
 	clockid_t clock;
 
-	if (!worker->started || pthread_getcpuclockid(worker->thread, &clock) != 0)
+	if (!__atomic_load_n(&worker->started, __ATOMIC_ACQUIRE) ||
+	    pthread_getcpuclockid(worker->thread, &clock) != 0)
 		return 0;
 	return clock_read_ns(clock);
 }

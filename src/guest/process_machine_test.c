@@ -14,6 +14,7 @@
 #define OUTSIDE 0x6b
 
 static struct gw_error err;
+static const struct process_console silent;
 
 static void sleep_ms(unsigned ms)
 {
@@ -49,11 +50,11 @@ static struct process_state state_of(const struct ram *ram, uint32_t writers,
 static struct process_machine *start(const struct ram *ram,
 				     const struct process_state *state)
 {
-	struct process_machine *machine = process_machine_new(ram, state, &err);
+	struct process_machine *machine = process_machine_new(ram, state, silent, &err);
 
 	if (!machine)
 		CHECK_FAIL("%s", err.text);
-	CHECK_OK(process_machine_start(machine, &err), &err);
+	CHECK_OK(process_machine_run(machine, &err), &err);
 	return machine;
 }
 
@@ -120,8 +121,8 @@ TEST(paused_guest_writes_nothing)
 		CHECK_EQ(state.heartbeat, counters.beats);
 		process_machine_state(machine, &again);
 		check_same(&again, &state);
-		process_machine_resume(machine);
-		process_machine_resume(machine); /* runs already */
+		CHECK_OK(process_machine_run(machine, &err), &err);
+		CHECK_OK(process_machine_run(machine, &err), &err); /* runs already */
 	}
 	process_machine_free(machine);
 	ram_deinit(&ram);
@@ -215,7 +216,7 @@ TEST(guest_without_a_rate_only_beats)
 	machine = start(&ram, &state);
 	await(machine, 10, 0);
 	process_machine_pause(machine);
-	process_machine_resume(machine);
+	CHECK_OK(process_machine_run(machine, &err), &err);
 	await(machine, 10, 0);
 	CHECK_EQ(process_machine_counters(machine).pages_written, 0);
 	process_machine_free(machine);
@@ -253,11 +254,11 @@ static void travel(enum write_pattern pattern)
 	checksum(&there, two);
 	CHECK_STR(two, one);
 	CHECK_OK(proof_process(&there, &arrived, NULL, &err), &err);
-	machine = process_machine_new(&there, &arrived, &err);
+	machine = process_machine_new(&there, &arrived, silent, &err);
 	CHECK(machine);
 	process_machine_state(machine, &later);
 	check_same(&later, &arrived);
-	CHECK_OK(process_machine_start(machine, &err), &err);
+	CHECK_OK(process_machine_run(machine, &err), &err);
 	await(machine, 5, 500);
 	process_machine_pause(machine);
 	process_machine_state(machine, &later);
@@ -298,7 +299,7 @@ TEST(writer_takes_one_step_of_its_generator_per_page)
 		process_machine_state(machine, &state);
 		CHECK_EQ(state.writers[0].generator,
 			 seed + state.sequence * UINT64_C(0x9e3779b97f4a7c15));
-		process_machine_resume(machine);
+		CHECK_OK(process_machine_run(machine, &err), &err);
 	}
 	process_machine_free(machine);
 	ram_deinit(&ram);
@@ -316,7 +317,7 @@ TEST(gap_between_beats_contains_a_pause)
 	await(machine, 3, 0);
 	process_machine_pause(machine);
 	sleep_ms(30);
-	process_machine_resume(machine);
+	CHECK_OK(process_machine_run(machine, &err), &err);
 	await(machine, 3, 0);
 	CHECK(process_machine_counters(machine).longest_gap_ns >= 30 * NS_PER_MS);
 	process_machine_free(machine);
@@ -332,7 +333,7 @@ TEST(guest_can_be_freed_at_any_time)
 	process_machine_free(NULL);
 	ram_open(&ram);
 	state = state_of(&ram, PROCESS_WRITERS_MAX, WRITE_RANDOM, 100u << 20);
-	machine = process_machine_new(&ram, &state, &err);
+	machine = process_machine_new(&ram, &state, silent, &err);
 	CHECK(machine);
 	process_machine_pause(machine); /* runs not yet */
 	process_machine_free(machine);
@@ -343,7 +344,7 @@ TEST(guest_can_be_freed_at_any_time)
 	process_machine_free(machine);
 	machine = start(&ram, &state);
 	process_machine_pause(machine);
-	process_machine_resume(machine);
+	CHECK_OK(process_machine_run(machine, &err), &err);
 	process_machine_free(machine);
 	ram_deinit(&ram);
 }
@@ -356,7 +357,7 @@ TEST(guest_that_cannot_be_in_this_ram_is_refused)
 	ram_open(&ram);
 	state = state_of(&ram, 2, WRITE_RANDOM, 1);
 	state.working_set_offset = RAM_BYTES - SET_BYTES + PAGE_BYTES;
-	CHECK(!process_machine_new(&ram, &state, &err));
+	CHECK(!process_machine_new(&ram, &state, silent, &err));
 	CHECK_EQ(err.kind, GW_USAGE);
 	CHECK_CONTAINS(err.text, "working set of 2097152 bytes at 2101248");
 	ram_deinit(&ram);
@@ -391,6 +392,143 @@ TEST(rates_are_reported_and_never_exceeded)
 	ram_deinit(&ram);
 }
 
+/* However slow the machine is, a writer never does more than its share of the time allows. */
+TEST(throttled_guest_does_not_write_more_than_its_share_of_the_rate)
+{
+	static const uint32_t percents[] = { 5, 20, 50, 90, 99 };
+	const uint64_t rate = 64u << 20;
+	struct ram ram;
+
+	ram_open(&ram);
+	for (int i = 0; i < 5; i++) {
+		struct process_state state = state_of(&ram, 1, WRITE_SEQUENTIAL, rate);
+		struct process_machine *machine =
+			process_machine_new(&ram, &state, silent, &err);
+		uint64_t start_ns = clock_now_ns();
+		struct process_counters counters;
+		double seconds, seen;
+
+		CHECK(machine);
+		process_machine_throttle(machine, percents[i]);
+		CHECK_OK(process_machine_run(machine, &err), &err);
+		sleep_ms(400);
+		counters = process_machine_counters(machine);
+		seconds = (double)(clock_now_ns() - start_ns) / (double)NS_PER_S;
+		seen = (double)(counters.pages_written * PAGE_BYTES);
+		printf("%2u %% of 64 MiB/s: %6.2f\n", percents[i],
+		       seen / (1 << 20) / seconds);
+		/* It may work for up to 20 ms before it stands still for that. */
+		CHECK(seen <=
+		      (double)rate * (seconds * (100 - percents[i]) / 100 + 0.02));
+		CHECK(counters.beats > 0);
+		process_machine_free(machine);
+	}
+	ram_deinit(&ram);
+}
+
+static double pages_per_second(const struct process_machine *machine)
+{
+	uint64_t start_ns = clock_now_ns(), from, to;
+
+	from = process_machine_counters(machine).pages_written;
+	sleep_ms(60);
+	to = process_machine_counters(machine).pages_written;
+	return (double)(to - from) / (double)(clock_now_ns() - start_ns) *
+	       (double)NS_PER_S;
+}
+
+/* One that is paced by nothing but the processor. */
+TEST(throttle_cuts_the_fastest_writer_while_it_runs_and_lets_go_of_it)
+{
+	struct ram ram;
+	struct process_state state;
+	struct process_machine *machine;
+	double most = 0, least = 1e12;
+
+	ram_open(&ram);
+	state = state_of(&ram, 1, WRITE_RANDOM, PROCESS_RATE_MAX_BYTES);
+	machine = start(&ram, &state);
+	await(machine, 1, 1000);
+	/* Again where the host was busy with something else. */
+	for (int i = 0; i < 20 && most <= 4 * least; i++) {
+		double free_rate, held_rate;
+
+		process_machine_throttle(machine, 0);
+		sleep_ms(15);
+		free_rate = pages_per_second(machine);
+		process_machine_throttle(machine, 98);
+		sleep_ms(15);
+		held_rate = pages_per_second(machine);
+		most = free_rate > most ? free_rate : most;
+		least = held_rate < least ? held_rate : least;
+	}
+	printf("%.0f pages/s, throttled to 2 %%: %.0f\n", most, least);
+	CHECK(most > 4 * least);
+	process_machine_throttle(machine, 99);
+	process_machine_pause(machine);
+	process_machine_state(machine, &state);
+	CHECK_OK(proof_process(&ram, &state, NULL, &err), &err);
+	process_machine_throttle(machine, 0);
+	CHECK_OK(process_machine_run(machine, &err), &err);
+	await(machine, 3, 1000);
+	process_machine_free(machine);
+	ram_deinit(&ram);
+}
+
+struct heard {
+	char text[4096];
+	size_t length;
+};
+
+static void hear(void *state, const void *bytes, size_t length)
+{
+	struct heard *heard = state;
+
+	/* Too much is wrong as well, and shows. */
+	if (length >= sizeof(heard->text) - heard->length)
+		return;
+	memcpy(heard->text + heard->length, bytes, length);
+	heard->length += length;
+	heard->text[heard->length] = '\0';
+}
+
+TEST(console_tells_every_hundredth_beat_once_wherever_the_guest_is)
+{
+	struct heard heard = { 0 };
+	const struct process_console console = { hear, &heard };
+	struct ram ram;
+	struct process_state state;
+	const char *line = heard.text;
+
+	ram_open(&ram);
+	state = state_of(&ram, 1, WRITE_SEQUENTIAL, 1u << 20);
+	for (int i = 0; i < 5; i++) {
+		struct process_machine *machine =
+			process_machine_new(&ram, &state, console, &err);
+
+		CHECK(machine);
+		CHECK_OK(process_machine_run(machine, &err), &err);
+		await(machine, 90, 0);
+		process_machine_pause(machine);
+		CHECK_OK(process_machine_run(machine, &err), &err);
+		await(machine, 30, 0);
+		process_machine_pause(machine);
+		process_machine_state(machine, &state);
+		process_machine_free(machine);
+	}
+	CHECK(state.heartbeat >= 600);
+	for (uint64_t i = 1; i <= state.heartbeat / PROCESS_BEATS_PER_LINE; i++) {
+		char expected[32];
+		int length =
+			snprintf(expected, sizeof(expected), "beat %" PRIu64 "\n", i);
+
+		CHECK(strncmp(line, expected, (size_t)length) == 0);
+		line += length;
+	}
+	CHECK_STR(line, "");
+	ram_deinit(&ram);
+}
+
 TEST_MAIN(TEST_OF(paused_guest_writes_nothing),
 	  TEST_OF(guest_writes_its_working_set_and_its_heartbeat_only),
 	  TEST_OF(sequential_writers_go_through_their_shares_in_order),
@@ -402,4 +540,7 @@ TEST_MAIN(TEST_OF(paused_guest_writes_nothing),
 	  TEST_OF(gap_between_beats_contains_a_pause),
 	  TEST_OF(guest_can_be_freed_at_any_time),
 	  TEST_OF(guest_that_cannot_be_in_this_ram_is_refused),
-	  TEST_OF(rates_are_reported_and_never_exceeded))
+	  TEST_OF(rates_are_reported_and_never_exceeded),
+	  TEST_OF(throttled_guest_does_not_write_more_than_its_share_of_the_rate),
+	  TEST_OF(throttle_cuts_the_fastest_writer_while_it_runs_and_lets_go_of_it),
+	  TEST_OF(console_tells_every_hundredth_beat_once_wherever_the_guest_is))

@@ -242,11 +242,9 @@ uint32_t process_state_describe(const struct process_state *state,
 	size_t used;
 
 	used = (size_t)snprintf(text, room,
-				"{\"page_size\":%" PRIu64
-				",\"devices\":[{\"name\":\"%s\","
-				"\"instance_id\":%u,\"vmsd_name\":\"%s\",\"version\":%u,"
-				"\"fields\":[",
-				PAGE_BYTES, PROCESS_STATE_NAME, PROCESS_STATE_INSTANCE,
+				"{\"name\":\"%s\",\"instance_id\":%u,"
+				"\"vmsd_name\":\"%s\",\"version\":%u,\"fields\":[",
+				PROCESS_STATE_NAME, PROCESS_STATE_INSTANCE,
 				PROCESS_STATE_NAME, PROCESS_STATE_VERSION);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		char array[32] = "";
@@ -261,7 +259,7 @@ uint32_t process_state_describe(const struct process_state *state,
 					 fields[i].type, fields[i].size);
 		assert(used < room);
 	}
-	used += (size_t)snprintf(text + used, room - used, "]}]}");
+	used += (size_t)snprintf(text + used, room - used, "]}");
 	assert(used < room);
 	return (uint32_t)used;
 }

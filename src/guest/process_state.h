@@ -4,8 +4,8 @@
  * The device state that really travels: a machine made from it over the received RAM goes on
  * where the other one was paused.  A plain value, owned by whoever holds it.
  *
- * On the wire it is the body of one FULL section; the VMDESCRIPTION written by
- * process_state_describe() tells its size field by field. */
+ * On the wire it is the body of one FULL section; process_state_describe() tells its size field by
+ * field. */
 #ifndef GUEST_PROCESS_STATE_H
 #define GUEST_PROCESS_STATE_H
 
@@ -78,7 +78,7 @@ void process_state_encode(const struct process_state *state, struct writer *out)
 int process_state_decode(struct cursor *in, const struct ram *ram,
 			 struct process_state *state, struct gw_error *err);
 
-/* The VMDESCRIPTION of a stream whose one FULL section is this state; at most
+/* The object of this section in a VMDESCRIPTION's "devices"; at most
  * PROCESS_DESCRIPTION_BYTES_MAX with its NUL.  Returns its length without. */
 uint32_t process_state_describe(const struct process_state *state,
 				char text[PROCESS_DESCRIPTION_BYTES_MAX]);

@@ -307,17 +307,15 @@ TEST(description_accounts_for_each_byte)
 		uint8_t bytes[PROCESS_STATE_BYTES_MAX];
 		char text[PROCESS_DESCRIPTION_BYTES_MAX];
 		struct process_state state = usual_state();
-		json_t *root, *device, *field;
+		char whole[PROCESS_DESCRIPTION_BYTES_MAX + 64];
+		json_t *device, *field;
 		json_int_t size = 0;
 		size_t index;
 
 		state.writer_count = writer_counts[run];
 		CHECK_EQ(process_state_describe(&state, text), strlen(text));
-		root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-		CHECK(root);
-		CHECK_EQ(json_integer_value(json_object_get(root, "page_size")), 4096);
-		CHECK_EQ(json_array_size(json_object_get(root, "devices")), 1);
-		device = json_array_get(json_object_get(root, "devices"), 0);
+		device = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+		CHECK(device);
 		CHECK_STR(json_string_value(json_object_get(device, "name")),
 			  "godwit/process-guest");
 		CHECK_EQ(json_integer_value(json_object_get(device, "instance_id")), 0);
@@ -332,10 +330,11 @@ TEST(description_accounts_for_each_byte)
 				(count ? json_integer_value(count) : 1);
 		}
 		CHECK_EQ(size, encode(&state, bytes));
-		CHECK_OK(vmdesc_parse(text, strlen(text), &desc, &err), &err);
+		snprintf(whole, sizeof(whole), "{\"devices\":[%s]}", text);
+		CHECK_OK(vmdesc_parse(whole, strlen(whole), &desc, &err), &err);
 		CHECK_EQ(desc.device_count, 1);
 		CHECK_EQ(desc.devices[0].body_bytes, size);
-		json_decref(root);
+		json_decref(device);
 	}
 	ram_deinit(&ram);
 }

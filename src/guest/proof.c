@@ -126,11 +126,36 @@ int proof_checksum(const struct ram *ram, uint32_t threads,
 	return combine(&hashing, checksum, err);
 }
 
+int proof_stamps(const struct ram_block *block, const struct proof_range *range,
+		 uint64_t *stamped, struct gw_error *err)
+{
+	for (uint64_t done = 0; done < range->length_bytes; done += PAGE_BYTES) {
+		uint64_t address = range->offset + done;
+		int seen;
+
+		if (address == range->unfinished)
+			continue;
+		seen = stamp_check(block->host + address, address, range->sequence_max,
+				   err);
+		if (seen < 0)
+			return fail_in(err, "block %s", block->name);
+		if (stamped)
+			*stamped += (uint64_t)seen;
+	}
+	return 0;
+}
+
 int proof_process(const struct ram *ram, const struct process_state *state,
 		  uint64_t *stamped, struct gw_error *err)
 {
+	struct proof_range range = {
+		.offset = state->working_set_offset,
+		.length_bytes = state->working_set_bytes,
+		.sequence_max = state->sequence,
+		.unfinished = PROOF_ALL_FINISHED,
+	};
 	const struct ram_block *block;
-	uint64_t beats, count = 0;
+	uint64_t beats;
 
 	if (process_state_check(state, ram, err) < 0)
 		return -1;
@@ -140,16 +165,7 @@ int proof_process(const struct ram *ram, const struct process_state *state,
 		return fail(err, GW_PEER,
 			    "heartbeat in RAM is %" PRIu64 ", in the state %" PRIu64,
 			    beats, state->heartbeat);
-	for (uint64_t done = 0; done < state->working_set_bytes; done += PAGE_BYTES) {
-		uint64_t address = state->working_set_offset + done;
-		int seen =
-			stamp_check(block->host + address, address, state->sequence, err);
-
-		if (seen < 0)
-			return fail_in(err, "block %s", block->name);
-		count += (uint64_t)seen;
-	}
 	if (stamped)
-		*stamped = count;
-	return 0;
+		*stamped = 0;
+	return proof_stamps(block, &range, stamped, err);
 }

@@ -64,15 +64,16 @@ def scratch():
 class Running:
     """A command on its way; `with Running('demo', ...) as demo: ... demo.end()`"""
 
-    def __init__(self, *arguments, stdin=subprocess.DEVNULL):
-        self.arguments, self._stdin = arguments, stdin
+    def __init__(self, *arguments, stdin=subprocess.DEVNULL, pass_fds=()):
+        self.arguments, self._stdin, self._pass_fds = arguments, stdin, pass_fds
         self.process = self._out = self._err = None
 
     def __enter__(self):
         # Files, since a pipe that nobody reads would stop it.
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = subprocess.Popen([GODWIT, *self.arguments], stdin=self._stdin,
-                                        stdout=self._out, stderr=self._err)
+                                        stdout=self._out, stderr=self._err,
+                                        pass_fds=self._pass_fds)
         return self
 
     def __exit__(self, *_):

@@ -4,31 +4,38 @@
 
 GODWIT_LONG=1 adds a guest of 4 GiB and every dialect with every method and number of channels.
 """
+import functools
 import json
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import command  # noqa: E402
-from command import (DONE, FAILED, MIXED, UNKNOWN, Running, check, demo,  # noqa: E402
-                     meeting_places, nothing_new_stays, run, same_files, scratch)
+from command import (CANCELLED, DONE, FAILED, MIXED, RUNS_ON, UNKNOWN, Running,  # noqa: E402
+                     check, demo, meeting_places, nothing_new_stays, run, same_files,
+                     scratch)
 from test_usage import DIALECTS  # noqa: E402
 
 METHODS = ('none', 'zlib', 'zstd')
 CHANNELS = (1, 2, 4, 8, 16)
 
 WHOLE = {'level', 'channels', 'wire_bytes', 'ram_bytes', 'zero_pages', 'normal_pages', 'rounds',
-         'heartbeat_at_pause', 'heartbeat_after'}
+         'heartbeat_at_pause', 'heartbeat_after', 'throttle_percent'}
 REAL = {'total_ms', 'downtime_ms', 'setup_ms', 'throughput_mbps', 'pages_per_second',
         'send_cpu_percent', 'recv_cpu_percent', 'send_cpu_seconds', 'recv_cpu_seconds', 'ratio',
         'verify_ms', 'heartbeat_gap_ms'}
-TEXT = {'method', 'engine', 'status', 'tracker'}
+TEXT = {'method', 'engine', 'status', 'tracker', 'guest'}
+SPLIT = {'stop_ms', 'last_sync_ms', 'last_pages_ms', 'state_ms', 'resume_ms'}
+PHASES = {'sync_ms', 'scan_ms', 'zero_ms', 'engine_ms', 'send_ms', 'wait_ms'}
+PARTS = {'downtime_split': SPLIT, 'phases': PHASES}
 RECEIVER = {'recv_cpu_percent', 'recv_cpu_seconds'}
 
 # Small guests that differ in all that may matter.
-SMALL = ['--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M']
+PROCESS = ['--guest', 'process']
+SMALL = [*PROCESS, '--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M']
 
 # Which dirty trackers this kernel has.
 TRACKERS = ('wp-async', 'wp-sync')
@@ -46,7 +53,7 @@ def near(seen, expected, what):
 
 def check_shape(figures, ours=True):
     """Keys and types, and what holds of them whatever was moved."""
-    check.equal(set(figures), WHOLE | REAL | TEXT | {'verified'}, 'keys')
+    check.equal(set(figures), WHOLE | REAL | TEXT | PARTS.keys() | {'verified'}, 'keys')
     for key in TEXT:
         check.true(isinstance(figures[key], str) and figures[key], f'{key}: {figures[key]!r}')
     for key in WHOLE:
@@ -57,6 +64,10 @@ def check_shape(figures, ours=True):
                        f'{key}: {figures[key]!r}')
         else:
             check.true(figures[key] is None, f'{key}: {figures[key]!r}')
+    for key, names in PARTS.items():
+        check.equal(set(figures[key]), names, key)
+        for name, value in figures[key].items():
+            check.true(type(value) is float and value >= 0, f'{key}: {name}: {value!r}')
     check.true(figures['total_ms'] > 0 and figures['rounds'] >= 2, 'it took time and rounds')
     check.true(figures['setup_ms'] <= figures['total_ms'], 'setup is part of it')
     near(figures['throughput_mbps'], figures['wire_bytes'] * 8 / 1e3 / figures['total_ms'],
@@ -69,8 +80,9 @@ def check_shape(figures, ours=True):
     check.true(figures['status'] == 'completed', f"status is {figures['status']}")
 
 
-def check_arrival(figures, method, channels, memory):
+def check_arrival(figures, method, channels, memory, guest='process'):
     check_shape(figures)
+    check.equal(figures['guest'], guest, 'guest')
     level = {'none': 0, 'zlib': 1, 'zstd': 1}
     for key, expected in (('method', method), ('engine', method), ('level', level[method]),
                           ('channels', channels), ('ram_bytes', mib(memory)),
@@ -98,7 +110,7 @@ def check_arrivals(results, channels, memory, methods=METHODS):
 def arrives(transport, channels, memory):
     with scratch() as directory:
         uri = f'unix:{directory}/socket' if transport == 'unix' else 'tcp:127.0.0.1:0'
-        check_arrivals(demo('--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
+        check_arrivals(demo(*PROCESS, '--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
                             '--channels', str(channels), '--uri', uri), channels, memory)
         check.equal(os.listdir(directory), [], 'what is left')
 
@@ -118,7 +130,7 @@ def default_meeting_place_goes():
 
 def levels_reach_the_engine():
     """More work, fewer bytes."""
-    results = demo('--memory', '16M', '--fill', command.PROGRAM, '--dirty-rate', '0',
+    results = demo(*PROCESS, '--memory', '16M', '--fill', command.PROGRAM, '--dirty-rate', '0',
                    '--methods', 'zlib:0,zlib:1,zlib:9,zstd:1,zstd:19')
     check.equal([figures['level'] for figures in results], [0, 1, 9, 1, 19], 'levels')
     sizes = [figures['wire_bytes'] for figures in results]
@@ -138,8 +150,9 @@ def tracker_is_the_one_asked_for(tracker):
 
 def writers_are_seen(*arguments):
     """What they write while the first round lasts is moved again."""
-    (figures,) = demo('--memory', '32M', '--fill', 'random', '--dirty-rate', '8M', '--methods',
-                      'none', '--max-bandwidth', '64M', '--downtime-limit', '100', *arguments)
+    (figures,) = demo(*PROCESS, '--memory', '32M', '--fill', 'random', '--dirty-rate', '8M',
+                      '--methods', 'none', '--max-bandwidth', '64M', '--downtime-limit', '100',
+                      *arguments)
     check_arrival(figures, 'none', 2, '32M')
     check.true(figures['normal_pages'] > 8192, f"{figures['normal_pages']} pages of 8192")
     return figures
@@ -148,15 +161,15 @@ def writers_are_seen(*arguments):
 def bandwidth_is_limited():
     """32 MiB that do not shrink, at 32 MiB a second over all channels: not below a second but
     for the slack."""
-    (figures,) = demo('--memory', '32M', '--fill', 'random', '--dirty-rate', '0', '--methods',
-                      'none', '--channels', '4', '--max-bandwidth', '32M')
+    (figures,) = demo(*PROCESS, '--memory', '32M', '--fill', 'random', '--dirty-rate', '0',
+                      '--methods', 'none', '--channels', '4', '--max-bandwidth', '32M')
     check.true(figures['total_ms'] > 900, f"{figures['total_ms']} ms")
 
 
 def no_downtime_allowed_takes_quiet_guest():
     """A guest that writes nothing but its heartbeat fits any limit in the end."""
-    (figures,) = demo('--memory', '16M', '--fill', 'zeros', '--dirty-rate', '0', '--methods',
-                      'none', '--downtime-limit', '1000')
+    (figures,) = demo(*PROCESS, '--memory', '16M', '--fill', 'zeros', '--dirty-rate', '0',
+                      '--methods', 'none', '--downtime-limit', '1000')
     check.true(figures['zero_pages'] >= 4000, f"{figures['zero_pages']} zero pages")
     check.true(figures['wire_bytes'] < 1 << 20, f"{figures['wire_bytes']} bytes")
 
@@ -165,15 +178,81 @@ def seeds_make_the_guest():
     """The same seed, the same RAM; another, another."""
     with scratch() as directory:
         for name, seed in (('a', '7'), ('b', '7'), ('c', '8')):
-            demo('--memory', '4M', '--fill', 'random', '--dirty-rate', '0', '--methods', 'none',
-                 '--seed', seed, '--dump-ram', f'{directory}/{name}')
+            demo(*PROCESS, '--memory', '8M', '--fill', 'random', '--dirty-rate', '0',
+                 '--methods', 'none', '--seed', seed, '--dump-ram', f'{directory}/{name}')
         # The heartbeat's page and the working set before it are the guest's own.
         contents = {}
         for name in 'abc':
             with open(f'{directory}/{name}/ram', 'rb') as file:
-                contents[name] = file.read(2 << 20)
+                contents[name] = file.read(6 << 20)
         check.true(contents['a'] == contents['b'], 'equal seeds gave unequal RAM')
         check.true(contents['a'] != contents['c'], 'unequal seeds gave equal RAM')
+
+
+# ---- a guest that writes faster than it can be sent ----
+
+# Its working set takes four times the downtime limit, and is written five times in that.
+BUSY = [*PROCESS, '--memory', '16M', '--fill', 'zeros', '--methods', 'none', '--dirty-rate', '100M',
+        '--working-set', '8M', '--max-bandwidth', '20M', '--downtime-limit', '100']
+
+
+def busy_guest_is_called_so():
+    with Running('demo', *BUSY) as busy:
+        busy.wait_to_say('not converging')
+        busy.process.send_signal(signal.SIGINT)
+        ended = busy.end().expect(CANCELLED)
+    lines = ended.err.splitlines()
+    check.true(re.fullmatch(r'godwit demo: none: not converging: .*\d+ MiB/s.*', lines[0]),
+               f'it says {lines[0]!r}')
+    check.equal(lines[-1], f'godwit demo: none: cancelled{RUNS_ON}', 'last line')
+
+
+def busy_guest_is_slowed_down_until_it_fits(guest='process'):
+    ended = run('demo', *BUSY, '--guest', guest, '--auto-converge', '--json', '-').expect(DONE)
+    (figures,) = json.loads(ended.out)
+    check_arrival(figures, 'none', 2, '16M', guest)
+    check.true(20 <= figures['throttle_percent'] <= 99,
+               f"throttle_percent is {figures['throttle_percent']}")
+
+
+# ---- KVM ----
+
+@functools.cache
+def why_no_kvm():
+    """Empty where there is one."""
+    ended = run('demo', '--guest', 'kvm', '--memory', '8M', '--fill', 'zeros', '--methods', 'none')
+    if ended.code == FAILED and '--guest kvm: ' in ended.err:
+        return ended.sentence().partition('--guest kvm: ')[2]
+    ended.expect(DONE)
+    return ''
+
+
+def on_kvm(test, *arguments):
+    if why_no_kvm():
+        raise check.Skip(f'no /dev/kvm: {why_no_kvm()}')
+    test(*arguments)
+
+
+def kvm_arrives(vcpus, channels, *arguments, memory='32M', methods=METHODS):
+    results = demo('--guest', 'kvm', '--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
+                   '--methods', ','.join(methods), '--vcpus', str(vcpus), '--channels',
+                   str(channels), *arguments)
+    check.equal([figures['method'] for figures in results], list(methods), 'methods')
+    for figures in results:
+        check_arrival(figures, figures['method'], channels, memory, guest='kvm')
+
+
+def kvm_tracker_is_the_one_asked_for(tracker):
+    (figures,) = demo('--guest', 'kvm', '--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M',
+                      '--methods', 'none', '--tracker', tracker)
+    check_arrival(figures, 'none', 2, '16M', guest='kvm')
+    check.equal(figures['tracker'], tracker, 'tracker')
+
+
+def kvm_is_the_default_where_it_works():
+    ended = run('demo', '--memory', '8M', '--fill', 'zeros', '--methods', 'none').expect(DONE)
+    expected = f'guest: process; no kvm: {why_no_kvm()}' if why_no_kvm() else 'guest: kvm'
+    check.equal(ended.out.splitlines()[0], expected, 'first line')
 
 
 # ---- what people see ----
@@ -186,10 +265,11 @@ def table_shows_the_figures():
         with open(path, encoding='utf-8') as file:
             check_arrivals(json.load(file), 2, '16M')
     lines = ended.out.splitlines()
-    check.equal(len(lines), 2 + 2 * len(METHODS), f'lines of {ended.out!r}')
-    check.equal(lines[0].split(), ['method', 'level', 'total', 'downtime', 'throughput', 'pages',
+    check.equal(len(lines), 3 + 2 * len(METHODS), f'lines of {ended.out!r}')
+    check.equal(lines[0], 'guest: process', 'kind')
+    check.equal(lines[1].split(), ['method', 'level', 'total', 'downtime', 'throughput', 'pages',
                                    'send', 'receive', 'wire', 'ratio', 'verified'], 'heading')
-    for method, line, beats in zip(METHODS, lines[2::2], lines[3::2]):
+    for method, line, beats in zip(METHODS, lines[3::2], lines[4::2]):
         cells = line.split()
         check.equal((cells[0], cells[-1]), (method, 'yes'), 'method and verdict')
         check.true(re.search(r'\d+ rounds; heartbeat \d+ at pause, \d+ after', beats),
@@ -208,16 +288,16 @@ def verbose_says_what_happens():
         check.contains(ended.err, part, 'standard error')
 
 
-def flipped_byte_is_noticed(method):
+def flipped_byte_is_noticed(method, *arguments):
     with scratch() as directory:
         path = f'{directory}/figures.json'
-        ended = run('demo', *SMALL, '--methods', method, '--flip-byte', '--json', path)
+        ended = run('demo', *SMALL, '--methods', method, '--flip-byte', '--json', path, *arguments)
         ended.expect(UNKNOWN)
         with open(path, encoding='utf-8') as file:
             (figures,) = json.load(file)
     check.true(figures['verified'] is False, f"verified is {figures['verified']}")
     check.contains(figures['error'], 'checksum of RAM', 'error')
-    check.equal(ended.out.splitlines()[2].split()[-1], 'no', 'verdict of the table')
+    check.equal(ended.out.splitlines()[3].split()[-1], 'no', 'verdict of the table')
     check.contains(ended.sentence(), f'{method}: not verified: checksum of RAM: ', 'sentence')
 
 
@@ -235,8 +315,7 @@ def inspect_gets_the_same_ram(method, channels, *arguments, transport='tcp'):
         uri = 'tcp:127.0.0.1:0' if transport == 'tcp' else f'unix:{directory}/socket'
         with Running('inspect', '--listen', uri, '--channels', str(channels), '--dump-ram',
                      f'{directory}/there', '--json', '-') as inspect:
-            ended = run('demo', '--memory', '16M', '--fill', MIXED, '--dirty-rate', '2M',
-                        '--methods', method, '--channels', str(channels), '--to',
+            ended = run('demo', *SMALL, '--methods', method, '--channels', str(channels), '--to',
                         inspect.listening_on(), '--dump-ram', f'{directory}/here', '--json',
                         f'{directory}/figures', *arguments).expect(DONE)
             report = json.loads(inspect.end().expect(DONE).out)
@@ -247,7 +326,7 @@ def inspect_gets_the_same_ram(method, channels, *arguments, transport='tcp'):
         check.equal(os.path.getsize(f'{directory}/there/ram'), 16 << 20, 'bytes of the dump')
     check_shape(figures, ours=False)
     check.true(figures['verified'] is None, f"verified is {figures['verified']}")
-    cells = ended.out.splitlines()[2].split()
+    cells = ended.out.splitlines()[3].split()
     check.equal((cells[7], cells[-1]), ('-', 'unknown'), 'receive CPU and verdict')
     check.equal(report['status'], 'completed', 'status')
     check.equal(report['blocks'], [{'name': 'ram', 'bytes': 16 << 20}], 'blocks')
@@ -291,8 +370,8 @@ CASES = [
     *[(f'arrives at {dialect}', lambda dialect=dialect: arrives_with(
         '--dialect', dialect, methods=('none', 'zstd'))) for dialect in DIALECTS],
     ('arrives over no return path', arrives_with, '--no-return-path'),
-    ('arrives with a megabyte', lambda: check_arrivals(
-        demo('--memory', '1M', '--fill', command.PROGRAM), 2, '1M')),
+    ('arrives with the least memory', lambda: check_arrivals(
+        demo(*PROCESS, '--memory', '8M', '--fill', command.PROGRAM), 2, '8M')),
     ('arrives by 255 channels', lambda: arrives_with('--channels', '255', channels=255,
                                                      methods=('zstd',))),
     ('default meeting place goes', default_meeting_place_goes),
@@ -302,9 +381,22 @@ CASES = [
     ('writers are seen: small working set', writers_are_seen, '--working-set', '256K'),
     ('writers are seen: all of RAM', writers_are_seen, '--working-set', '33550336'),
     ('writers are seen: random', writers_are_seen, '--pattern', 'random'),
-    ('writers are seen: four of them', writers_are_seen, '--writers', '4'),
-    ('writers are seen: 64 at random', writers_are_seen, '--writers', '64', '--pattern',
+    ('writers are seen: four of them', writers_are_seen, '--vcpus', '4'),
+    ('writers are seen: 64 at random', writers_are_seen, '--vcpus', '64', '--pattern',
      'random'),
+    ('busy guest is called so', busy_guest_is_called_so),
+    ('busy guest is slowed down until it fits', busy_guest_is_slowed_down_until_it_fits),
+    *[(f'kvm guest of {vcpus} vCPUs arrives by {channels} channels', on_kvm, kvm_arrives, vcpus,
+       channels) for vcpus, channels in ((1, 1), (1, 16), (2, 2), (4, 4))],
+    ('kvm guest arrives over no return path', on_kvm, kvm_arrives, 1, 2, '--no-return-path'),
+    *[(f'kvm guest with {tracker}', on_kvm, kvm_tracker_is_the_one_asked_for, tracker)
+      for tracker in ('dirty-log', 'dirty-ring')],
+    ('busy kvm guest is slowed down until it fits', on_kvm,
+     busy_guest_is_slowed_down_until_it_fits, 'kvm'),
+    ('flipped byte is noticed: kvm', on_kvm, flipped_byte_is_noticed, 'none', '--guest', 'kvm'),
+    ('inspect gets the same RAM: kvm', on_kvm, inspect_gets_the_same_ram, 'zlib', 2, '--guest',
+     'kvm'),
+    ('kvm is the default where it works', kvm_is_the_default_where_it_works),
     ('bandwidth is limited', bandwidth_is_limited),
     ('zeros cost nothing', no_downtime_allowed_takes_quiet_guest),
     ('seeds make the guest', seeds_make_the_guest),
@@ -329,6 +421,10 @@ if command.LONG:
     CASES += [
         *[(f'4 GiB by {channels} channels', arrives, 'unix', channels, '4096M')
           for channels in CHANNELS],
+        *[(f'{memory} of a kvm guest of {vcpus} vCPUs by {channels} channels', on_kvm,
+           lambda vcpus=vcpus, channels=channels, memory=memory: kvm_arrives(
+               vcpus, channels, memory=memory))
+          for memory in ('256M', '1024M', '4096M') for vcpus in (1, 2) for channels in CHANNELS],
         ('every dialect every way', every_dialect_every_way),
     ]
 

@@ -23,9 +23,10 @@ from command import (CANCELLED, DONE, FAILED, RUNS_ON, UNKNOWN, USAGE, Running, 
                      scratch)
 
 # Takes four seconds, unless something happens.
-SLOW = ['--memory', '16M', '--fill', 'random', '--dirty-rate', '1M', '--methods', 'none',
+PROCESS = ['--guest', 'process']
+SLOW = [*PROCESS, '--memory', '16M', '--fill', 'random', '--dirty-rate', '1M', '--methods', 'none',
         '--max-bandwidth', '4M']
-SMALL = ['--memory', '4M', '--fill', 'random', '--dirty-rate', '1M']
+SMALL = [*PROCESS, '--memory', '8M', '--fill', 'random', '--dirty-rate', '1M']
 
 # Seconds into the first round.
 MOMENTS = (0, 0.2, 1, 2)
@@ -93,7 +94,7 @@ def sentence_is_the_only_line():
         ended = demo.end().expect(FAILED)
     check.equal(ended.sentence(), f'godwit demo: none: the destination process ended{RUNS_ON}',
                 'sentence')
-    check.equal(ended.out.splitlines()[2].split()[-1], 'failed', 'verdict of the table')
+    check.equal(ended.out.splitlines()[3].split()[-1], 'failed', 'verdict of the table')
 
 
 def source_is_killed(seconds):
@@ -253,7 +254,7 @@ def read_on(connection):
 def peer_fails(serve, pattern, *arguments, memory='64M'):
     with Peer(serve) as peer:
         begun = time.monotonic()
-        ended = run('demo', '--memory', memory, '--fill', 'random', '--dirty-rate', '1M',
+        ended = run('demo', *PROCESS, '--memory', memory, '--fill', 'random', '--dirty-rate', '1M',
                     '--timeout', '2', '--to', peer.uri, *arguments).expect(FAILED)
         taken = time.monotonic() - begun
     check.true(re.fullmatch(rf'godwit demo: none: {pattern}{RUNS_ON}', ended.sentence()),
@@ -295,8 +296,8 @@ def wrong_channel_count(there, here, fill):
         with scratch() as directory:
             with Running('inspect', '--listen', f'unix:{directory}/socket', '--channels',
                          str(there), '--timeout', '1', '--json', f'{directory}/report') as inspect:
-                sent = run('demo', '--memory', '4M', '--fill', fill, '--methods', 'zstd',
-                           '--channels', str(here), '--timeout', '1', '--to',
+                sent = run('demo', *PROCESS, '--memory', '8M', '--fill', fill, '--methods',
+                           'zstd', '--channels', str(here), '--timeout', '1', '--to',
                            inspect.listening_on())
                 received = inspect.end()
             sent.expect(FAILED)
@@ -442,8 +443,8 @@ def spoilt_stream_is_refused():
 def our_destination_refuses():
     """A stream without the guest's state is of no use to our destination."""
     ended = run('demo', *SMALL, '--machine', 'none').expect(FAILED)
-    check.contains(ended.sentence(), "destination: start: the stream ended without the guest's "
-                   'state', 'sentence')
+    check.contains(ended.sentence(), 'destination: start: the stream ended without '
+                   '"godwit/process-guest"', 'sentence')
     check.true(ended.sentence().endswith(RUNS_ON), f'{ended}')
 
 

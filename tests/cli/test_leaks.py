@@ -16,7 +16,9 @@ from command import (CANCELLED, DONE, FAILED, Running, check, closed_port,  # no
                      meeting_places, nothing_new_stays, run)
 
 COUNT = 100
-TINY = ['--memory', '1M', '--fill', 'random', '--dirty-rate', '256K']
+# Whose processes are plain ones.
+TINY = ['--guest', 'process', '--memory', '8M', '--fill', 'zeros:80,random:20', '--dirty-rate',
+        '256K']
 SLOW = [*TINY, '--max-bandwidth', '64K']
 
 # One more than there are CPUs to wait for: most of their time they sleep.

@@ -46,31 +46,32 @@ REFUSED = [
     (['demo', '--memory', '1Gbit'], ['"1Gbit"', SIZE]),
     (['demo', '--memory', '99999999999999999999'], ['99999999999999999999', SIZE]),
     (['demo', '--memory', '99999999T'], ['99999999T', SIZE]),
-    (['demo', '--memory', '0'], ['--memory 0', '1.0 MiB to 4.0 TiB are allowed']),
-    (['demo', '--memory', '1023K'], ['--memory 1023K', '1.0 MiB to 4.0 TiB are allowed']),
-    (['demo', '--memory', '4097G'], ['--memory 4097G', '1.0 MiB to 4.0 TiB are allowed']),
-    (['demo', '--memory', '2097153'], ['--memory 2097153', 'a multiple of 4096 is allowed']),
+    (['demo', '--memory', '0'], ['--memory 0', '8.0 MiB to 4.0 TiB are allowed']),
+    (['demo', '--memory', '8191K'], ['--memory 8191K', '8.0 MiB to 4.0 TiB are allowed']),
+    (['demo', '--memory', '4097G'], ['--memory 4097G', '8.0 MiB to 4.0 TiB are allowed']),
+    (['demo', '--memory', '8388609'], ['--memory 8388609', 'a multiple of 4096 is allowed']),
     (['demo', '--working-set', '4095'], ['--working-set 4095', '4.0 KiB to 4.0 TiB']),
-    (['demo', '--memory', '2M', '--working-set', '2M'],
-     ['--working-set 2097152', 'at most 2093056']),
-    (['demo', '--memory', '2M', '--working-set', '8K', '--writers', '3'],
-     ['--writers 3', 'the working set has 2']),
+    (['demo', '--guest', 'process', '--memory', '8M', '--working-set', '8M'],
+     ['--working-set 8388608', 'at most 8384512']),
+    (['demo', '--memory', '8M', '--working-set', '8K', '--vcpus', '3'],
+     ['--vcpus 3', 'the working set has 2']),
 
     (['demo', '--dirty-rate', 'fast'], ['"fast"', RATE]),
     (['demo', '--dirty-rate', '5T'], ['--dirty-rate 5T', '0 B to 1.0 TiB a second']),
     (['demo', '--max-bandwidth', '10Gbyte'], ['"10Gbyte"', RATE]),
     (['demo', '--max-bandwidth', '1025T'], ['--max-bandwidth 1025T', '0 B to 1.0 PiB']),
 
-    (['demo', '--channels', '0'], ['--channels 0', '1 to 255 are allowed']),
-    (['demo', '--channels', '256'], ['--channels 256', '1 to 255 are allowed']),
-    (['demo', '--channels', '-1'], ['--channels -1', '1 to 255 are allowed']),
-    (['demo', '--channels', 'two'], ['--channels two', '1 to 255 are allowed']),
-    (['demo', '--channels', '2.5'], ['--channels 2.5', '1 to 255 are allowed']),
-    (['demo', '--channels', '4294967298'], ['--channels 4294967298', '1 to 255 are allowed']),
+    (['demo', '--channels', '0', '--methods', 'none,zstd'],
+     ['--channels 0', 'as they are, not by zstd']),
+    (['demo', '--channels', '256'], ['--channels 256', '0 to 255 are allowed']),
+    (['demo', '--channels', '-1'], ['--channels -1', '0 to 255 are allowed']),
+    (['demo', '--channels', 'two'], ['--channels two', '0 to 255 are allowed']),
+    (['demo', '--channels', '2.5'], ['--channels 2.5', '0 to 255 are allowed']),
+    (['demo', '--channels', '4294967298'], ['--channels 4294967298', '0 to 255 are allowed']),
     (['demo', '--channels=18446744073709551618'],
-     ['--channels 18446744073709551618', '1 to 255 are allowed']),
-    (['demo', '--writers', '0'], ['--writers 0', '1 to 64 are allowed']),
-    (['demo', '--writers', '65'], ['--writers 65', '1 to 64 are allowed']),
+     ['--channels 18446744073709551618', '0 to 255 are allowed']),
+    (['demo', '--vcpus', '0'], ['--vcpus 0', '1 to 64 are allowed']),
+    (['demo', '--vcpus', '65'], ['--vcpus 65', '1 to 64 are allowed']),
     (['demo', '--downtime-limit', '2000001'], ['--downtime-limit 2000001', '0 to 2000000']),
     (['demo', '--downtime-limit', '1s'], ['--downtime-limit 1s', '0 to 2000000']),
     (['demo', '--timeout', '0'], ['--timeout 0', '1 to 86400 are allowed']),
@@ -94,10 +95,12 @@ REFUSED = [
     (['demo', '--methods', 'zlib:6:6'], ['"6:6"', '0 to 9 are allowed']),
     (['demo', '--methods', ','.join(['none'] * 17)], ['--methods none,none', 'at most 16']),
 
-    (['demo', '--guest', 'kvm2'], ['--guest kvm2', 'process is allowed']),
+    (['demo', '--guest', 'kvm2'], ['--guest kvm2', 'kvm and process are allowed']),
     (['demo', '--pattern', 'zigzag'], ['--pattern zigzag', 'sequential and random']),
-    (['demo', '--tracker', 'soft'], ['--tracker soft', 'auto, wp-async and wp-sync']),
-    (['demo', '--tracker', ''], ['--tracker', 'auto, wp-async and wp-sync']),
+    (['demo', '--guest', 'process', '--tracker', 'soft'],
+     ['--tracker soft', 'a process guest has auto, wp-async and wp-sync']),
+    (['demo', '--guest', 'process', '--tracker', 'dirty-log'], ['--tracker dirty-log']),
+    (['demo', '--guest', 'process', '--tracker', ''], ['--tracker', 'wp-async and wp-sync']),
     (['demo', '--dialect', 'qemu-9'], ['"qemu-9"', *DIALECTS]),
     (['demo', '--dialect', 'xen-4.2'], ['"xen-4.2"', *DIALECTS]),
     (['demo', '--machine', ''], ['--machine ""', '1 to 255 characters']),
@@ -136,7 +139,7 @@ REFUSED = [
     (['demo', '--to', 'tcp:' + 'h' * 600 + ':1'], ['606 bytes long, at most 511']),
     (['demo', '--uri', 'nowhere'], ['--uri', '"nowhere"', SCHEMES]),
     (['demo', '--uri', 'fd:3'], ['--uri fd:3', 'several channels need tcp: or unix:']),
-    (['demo', '--memory', '1M', '--fill', 'zeros', '--uri', 'unix:/nonexistent/socket'],
+    (['demo', '--memory', '8M', '--fill', 'zeros', '--uri', 'unix:/nonexistent/socket'],
      ['--uri', 'unix:/nonexistent/socket', 'no such file or directory']),
     (['demo', '--to', 'tcp:h:1', '--uri', 'unix:/tmp/x'],
      ['--uri unix:/tmp/x', 'not allowed with --to']),
@@ -174,15 +177,16 @@ REFUSED = [
 
 # Taken: it goes on to a peer that is not there, and fails by that.
 ACCEPTED = [
-    ['--memory', '1M'],
-    ['--memory', '1.5m'],
-    ['--memory', '1048576'],
-    ['--memory', '2M', '--working-set', '2093056'],
+    ['--memory', '8M'],
+    ['--memory', '8.5m'],
+    ['--memory', '8388608'],
+    ['--memory', '8M', '--working-set', '8384512'],
     ['--working-set', '4K'],
-    ['--working-set', '8K', '--writers', '2'],
+    ['--working-set', '8K', '--vcpus', '2'],
+    ['--channels', '0'],
     ['--channels', '1'],
     ['--channels=255'],
-    ['--writers', '64', '--memory', '4M'],
+    ['--vcpus', '64', '--memory', '8M'],
     ['--dirty-rate', '0'],
     ['--dirty-rate', '1T'],
     ['--dirty-rate', '9600bit'],
@@ -204,7 +208,7 @@ ACCEPTED = [
     ['--fill', 'zeros:1,random:99'],
     ['--fill', 'zeros:100'],
     ['--fill', ','.join(['zeros:6'] * 15 + ['random:10'])],
-    ['--pattern', 'random', '--guest', 'process', '--no-return-path', '--verbose'],
+    ['--pattern', 'random', '--auto-converge', '--no-return-path', '--verbose'],
     ['--dialect', '9.2.1'],
     *[['--dialect', dialect] for dialect in DIALECTS],
 ]
@@ -222,8 +226,9 @@ def refuses(arguments, parts):
 
 def accepts(arguments):
     fill = [] if '--fill' in arguments else ['--fill', 'zeros']
-    memory = [] if '--memory' in arguments else ['--memory', '1M']
-    ended = run('demo', *memory, *fill, '--to', command.closed_port(), *arguments)
+    memory = [] if '--memory' in arguments else ['--memory', '8M']
+    ended = run('demo', '--guest', 'process', *memory, *fill, '--to', command.closed_port(),
+                *arguments)
     ended.expect(FAILED)
     check.contains(ended.err, 'connection refused', 'standard error')
 
@@ -264,7 +269,7 @@ def refuses_what_it_may_not_touch():
 
 def empty_tree_fills_nothing():
     with scratch() as directory:
-        refuses(['demo', '--memory', '1M', '--fill', directory],
+        refuses(['demo', '--memory', '8M', '--fill', directory],
                 ['--fill', directory, 'no readable regular file'])
 
 
@@ -298,7 +303,7 @@ def no_command_shows_the_help():
 
 def full_disk_fails():
     with open('/dev/full', 'wb') as full:
-        ended = subprocess.run([command.GODWIT, 'demo', '--memory', '1M', '--fill', 'zeros',
+        ended = subprocess.run([command.GODWIT, 'demo', '--memory', '8M', '--fill', 'zeros',
                                 '--methods', 'none', '--json', '-'], stdin=subprocess.DEVNULL,
                                stdout=full, stderr=subprocess.PIPE, text=True, check=False,
                                timeout=command.PATIENCE)
@@ -321,7 +326,7 @@ CASES = [
     ('refuses what it may not touch', refuses_what_it_may_not_touch),
     ('empty tree is refused', empty_tree_fills_nothing),
     *[(f'help fits a screen: {label(arguments)}', help_fits_a_screen, arguments)
-      for arguments in (['--help'], ['-h'], ['demo', '--help'], ['demo', '--memory', '1M', '-h'],
+      for arguments in (['--help'], ['-h'], ['demo', '--help'], ['demo', '--memory', '8M', '-h'],
                         ['inspect', '--help'])],
     ('help names every default', help_names_every_default),
     ('version is told', version_is_told),

@@ -43,4 +43,4 @@ check.run(
       f'return_path_{transport}_arrives_in_qemu_{version}',
       memory_arrives, version, channels, method, return_path, transport)
      for version, (channels, method), return_path, transport in itertools.product(
-         peers.VERSIONS, peers.MULTIFD, (True, False), ('unix', 'tcp'))])
+         peers.VERSIONS, peers.STREAMS, (True, False), ('unix', 'tcp'))])
