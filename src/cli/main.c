@@ -15,6 +15,7 @@ static const struct {
 	  "migrate a guest from one process to another, show what happened" },
 	{ "inspect", cmd_inspect,
 	  "report what a migration stream holds, recorded or live" },
+	{ "vm", cmd_vm, "run a guest of godwit's own, controlled as a QEMU is" },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

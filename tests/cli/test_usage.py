@@ -327,7 +327,7 @@ CASES = [
     ('empty tree is refused', empty_tree_fills_nothing),
     *[(f'help fits a screen: {label(arguments)}', help_fits_a_screen, arguments)
       for arguments in (['--help'], ['-h'], ['demo', '--help'], ['demo', '--memory', '8M', '-h'],
-                        ['inspect', '--help'])],
+                        ['inspect', '--help'], ['vm', '--help'])],
     ('help names every default', help_names_every_default),
     ('version is told', version_is_told),
     ('no command shows the help', no_command_shows_the_help),
