@@ -15,6 +15,8 @@ static const struct {
 	  "migrate a guest from one process to another, show what happened" },
 	{ "inspect", cmd_inspect,
 	  "report what a migration stream holds, recorded or live" },
+	{ "migrate", cmd_migrate,
+	  "migrate any guest that answers QMP, a QEMU's included" },
 	{ "vm", cmd_vm, "run a guest of godwit's own, controlled as a QEMU is" },
 };
 
