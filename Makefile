@@ -47,7 +47,7 @@ bench: build
 
 install: build/build.ninja
 	@meson configure build -Dprefix='$(PREFIX)'
-	@$(MAKE) --no-print-directory build
+	@ninja -C build --quiet
 	@DESTDIR='$(DESTDIR)' meson install -C build --no-rebuild
 
 clean:
