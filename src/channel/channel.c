@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "channel/throttle.h"
 
 #define PATIENCE_MS 30000
@@ -81,27 +82,19 @@ void channel_set_throttle(struct channel *channel, struct throttle *throttle,
 	channel->throttle_interrupt = interrupt;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin that writes it is unknown */
-static void count_up(uint64_t *counter, uint64_t amount)
-{
-	uint64_t before = __atomic_load_n(counter, __ATOMIC_RELAXED);
-
-	__atomic_store_n(counter, before + amount, __ATOMIC_RELAXED);
-}
-
 uint64_t channel_bytes_read(const struct channel *channel)
 {
-	return __atomic_load_n(&channel->bytes_read, __ATOMIC_RELAXED);
+	return counter_read(&channel->bytes_read);
 }
 
 uint64_t channel_bytes_written(const struct channel *channel)
 {
-	return __atomic_load_n(&channel->bytes_written, __ATOMIC_RELAXED);
+	return counter_read(&channel->bytes_written);
 }
 
 uint64_t channel_throttled_ns(const struct channel *channel)
 {
-	return __atomic_load_n(&channel->throttled_ns, __ATOMIC_RELAXED);
+	return counter_read(&channel->throttled_ns);
 }
 
 static size_t total_bytes(const struct iovec *iov, int count)
@@ -152,7 +145,7 @@ ptrdiff_t channel_read_some(struct channel *channel, void *into, size_t room,
 	assert(room > 0); /* else 0 would read as the end */
 	got = channel->ops->read(channel->state, &iov, 1, channel->read_patience_ms, err);
 	if (got > 0)
-		count_up(&channel->bytes_read, (size_t)got);
+		counter_add(&channel->bytes_read, (size_t)got);
 	return got;
 }
 
@@ -173,7 +166,7 @@ int channel_read_full(struct channel *channel, struct iovec *into, int count,
 		if (got == 0)
 			return fail(err, GW_PEER, "closed after %zu of %zu bytes", done,
 				    wanted);
-		count_up(&channel->bytes_read, (size_t)got);
+		counter_add(&channel->bytes_read, (size_t)got);
 		done += (size_t)got;
 		advance(&into, &count, (size_t)got);
 	}
@@ -220,7 +213,7 @@ static int write_slice(struct channel *channel, struct iovec **from, int *count,
 		if (put < 0)
 			return -1;
 		assert(put > 0 && (size_t)put <= limit);
-		count_up(&channel->bytes_written, (size_t)put);
+		counter_add(&channel->bytes_written, (size_t)put);
 		limit -= (size_t)put;
 		advance(from, count, (size_t)put);
 	}
@@ -241,7 +234,7 @@ int channel_write_full(struct channel *channel, struct iovec *from, int count,
 			limit = throttle_slice(throttle, limit);
 			if (!throttle_take(throttle, limit, channel->throttle_interrupt))
 				return fail(err, GW_CANCELLED, "cancelled");
-			count_up(&channel->throttled_ns, clock_now_ns() - start_ns);
+			counter_add(&channel->throttled_ns, clock_now_ns() - start_ns);
 		}
 		if (write_slice(channel, &from, &count, limit, err) < 0)
 			return -1;

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/queue.h"
 #include "guest/dirty_log.h"
 #include "guest/dirty_ring.h"
@@ -58,17 +59,6 @@ struct kvm_machine {
 	uint64_t arrival_gap_ns;
 };
 
-static uint64_t load(const uint64_t *value)
-{
-	return __atomic_load_n(value, __ATOMIC_RELAXED);
-}
-
-/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin that writes it is unknown */
-static void store(uint64_t *value, uint64_t new_value)
-{
-	__atomic_store_n(value, new_value, __ATOMIC_RELAXED);
-}
-
 /* vCPUs that may be commanded: none while they are being made. */
 static uint32_t vcpus_of(const struct kvm_machine *machine)
 {
@@ -86,10 +76,10 @@ static void beat(struct kvm_machine *machine)
 	state->heartbeat++;
 	state->heartbeat_ns = now_ns;
 	if (machine->beats == 0)
-		store(&machine->arrival_gap_ns, gap_ns);
+		counter_set(&machine->arrival_gap_ns, gap_ns);
 	else if (gap_ns > machine->longest_gap_ns)
-		store(&machine->longest_gap_ns, gap_ns);
-	store(&machine->beats, machine->beats + 1);
+		counter_set(&machine->longest_gap_ns, gap_ns);
+	counter_add(&machine->beats, 1);
 }
 
 static int fail_port(uint16_t port, const char *what, struct gw_error *err)
@@ -440,9 +430,9 @@ struct guest_counters kvm_machine_counters(const struct kvm_machine *machine)
 {
 	uint32_t count = vcpus_of(machine);
 	struct guest_counters counters = {
-		.beats = load(&machine->beats),
-		.longest_gap_ns = load(&machine->longest_gap_ns),
-		.arrival_gap_ns = load(&machine->arrival_gap_ns),
+		.beats = counter_read(&machine->beats),
+		.longest_gap_ns = counter_read(&machine->longest_gap_ns),
+		.arrival_gap_ns = counter_read(&machine->arrival_gap_ns),
 	};
 
 	if (count > 0) {

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/queue.h"
 #include "guest/random.h"
 #include "guest/stamp.h"
@@ -67,17 +68,6 @@ struct process_machine {
 	uint64_t arrival_gap_ns;
 };
 
-static uint64_t load(const uint64_t *value)
-{
-	return __atomic_load_n(value, __ATOMIC_RELAXED);
-}
-
-/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin that writes it is unknown */
-static void store(uint64_t *value, uint64_t new_value)
-{
-	__atomic_store_n(value, new_value, __ATOMIC_RELAXED);
-}
-
 /* Waits for a command for as long as `timeout_ms` (for ever when negative), and through being
  * parked.  *parked tells whether that happened; false: stop. */
 static bool obey(struct worker *worker, int timeout_ms, bool *parked)
@@ -112,10 +102,10 @@ static void beat(struct process_machine *machine)
 	heartbeat_write(machine->host + machine->state.heartbeat_offset,
 			machine->heartbeat);
 	if (machine->beats == 0)
-		store(&machine->arrival_gap_ns, gap_ns);
+		counter_set(&machine->arrival_gap_ns, gap_ns);
 	else if (gap_ns > machine->longest_gap_ns)
-		store(&machine->longest_gap_ns, gap_ns);
-	store(&machine->beats, machine->beats + 1);
+		counter_set(&machine->longest_gap_ns, gap_ns);
+	counter_add(&machine->beats, 1);
 	if (machine->console.print && machine->heartbeat % PROCESS_BEATS_PER_LINE == 0) {
 		char line[32];
 		int length = snprintf(line, sizeof(line), "beat %" PRIu64 "\n",
@@ -153,7 +143,7 @@ static void write_page(struct worker *worker)
 	address = (worker->share.first_page + page) * PAGE_BYTES;
 	stamp_page(machine->host + address, address,
 		   __atomic_add_fetch(&machine->sequence, 1, __ATOMIC_RELAXED));
-	store(&worker->pages_written, worker->pages_written + 1);
+	counter_add(&worker->pages_written, 1);
 }
 
 /* How many pages are due: so many since the start, less those that were written.  And how much of
@@ -248,7 +238,8 @@ static void *writer_run(void *opaque)
 			pace_begin(&pace, &machine->state, now_ns);
 		if (machine->state.dirty_rate_bytes == 0)
 			continue;
-		wait_ms = pace_hold(&pace, load(&machine->throttle_percent), now_ns);
+		wait_ms = pace_hold(&pace, counter_read(&machine->throttle_percent),
+				    now_ns);
 		if (wait_ms == 0)
 			wait_ms = write_due(worker, &pace, now_ns);
 	}
@@ -267,7 +258,7 @@ static void collect(struct process_machine *machine)
 {
 	machine->state.heartbeat = machine->heartbeat;
 	machine->state.heartbeat_ns = machine->heartbeat_ns;
-	machine->state.sequence = load(&machine->sequence);
+	machine->state.sequence = counter_read(&machine->sequence);
 	for (uint32_t i = 0; i < machine->state.writer_count; i++)
 		machine->state.writers[i] = machine->writers[i].writer;
 }
@@ -387,7 +378,7 @@ void process_machine_pause(struct process_machine *machine)
 void process_machine_throttle(struct process_machine *machine, uint32_t percent)
 {
 	assert(percent < 100);
-	store(&machine->throttle_percent, percent);
+	counter_set(&machine->throttle_percent, percent);
 }
 
 void process_machine_state(const struct process_machine *machine,
@@ -410,14 +401,15 @@ static uint64_t worker_cpu_ns(const struct worker *worker)
 struct process_counters process_machine_counters(const struct process_machine *machine)
 {
 	struct process_counters counters = {
-		.beats = load(&machine->beats),
-		.longest_gap_ns = load(&machine->longest_gap_ns),
-		.arrival_gap_ns = load(&machine->arrival_gap_ns),
+		.beats = counter_read(&machine->beats),
+		.longest_gap_ns = counter_read(&machine->longest_gap_ns),
+		.arrival_gap_ns = counter_read(&machine->arrival_gap_ns),
 		.cpu_ns = worker_cpu_ns(&machine->beater),
 	};
 
 	for (uint32_t i = 0; i < machine->state.writer_count; i++) {
-		counters.pages_written += load(&machine->writers[i].pages_written);
+		counters.pages_written +=
+			counter_read(&machine->writers[i].pages_written);
 		counters.cpu_ns += worker_cpu_ns(&machine->writers[i]);
 	}
 	return counters;

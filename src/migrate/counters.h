@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/counter.h"
 #include "codec/codec.h"
 
 struct method_counters {
@@ -32,17 +33,6 @@ struct counters {
 	uint64_t syncs;
 	struct phases phases;
 };
-
-static inline void counter_add(uint64_t *counter, uint64_t amount)
-{
-	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount,
-			 __ATOMIC_RELAXED);
-}
-
-static inline uint64_t counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
 
 /* Adds a snapshot of `from` to `to`, which only the caller uses. */
 void counters_sum(struct counters *to, const struct counters *from);
