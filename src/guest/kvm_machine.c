@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "base/clock.h"
 #include "base/counter.h"
 #include "base/queue.h"
 #include "guest/dirty_log.h"
@@ -20,6 +19,7 @@
 #include "guest/kvm_probe.h"
 #include "guest/kvm_slot.h"
 #include "guest/kvm_verdict.h"
+#include "guest/pulse.h"
 #include "guest/vcpu.h"
 
 /* Interrupt lines of an I/O APIC that is not there; KVM wants to know. */
@@ -53,10 +53,7 @@ struct kvm_machine {
 	uint64_t pages_before; /* stamped before it came here */
 	uint64_t checks_before[GUEST_VCPUS_MAX];
 
-	/* One writer (vCPU 0), relaxed readers. */
-	uint64_t beats;
-	uint64_t longest_gap_ns;
-	uint64_t arrival_gap_ns;
+	struct pulse pulse; /* vCPU 0's */
 };
 
 /* vCPUs that may be commanded: none while they are being made. */
@@ -66,21 +63,6 @@ static uint32_t vcpus_of(const struct kvm_machine *machine)
 }
 
 /* ---- what vCPUs are plugged into; on their threads ---- */
-
-static void beat(struct kvm_machine *machine)
-{
-	struct kvm_state *state = &machine->state;
-	uint64_t now_ns = clock_now_ns(), last_ns = state->heartbeat_ns;
-	uint64_t gap_ns = last_ns > 0 && now_ns > last_ns ? now_ns - last_ns : 0;
-
-	state->heartbeat++;
-	state->heartbeat_ns = now_ns;
-	if (machine->beats == 0)
-		counter_set(&machine->arrival_gap_ns, gap_ns);
-	else if (gap_ns > machine->longest_gap_ns)
-		counter_set(&machine->longest_gap_ns, gap_ns);
-	counter_add(&machine->beats, 1);
-}
 
 static int fail_port(uint16_t port, const char *what, struct gw_error *err)
 {
@@ -106,7 +88,8 @@ static int board_write(void *state, uint32_t vcpu, uint16_t port, uint8_t value,
 		return 0;
 	}
 	if (vcpu == 0 && port == KVM_PORT_BEAT) {
-		beat(machine);
+		machine->state.heartbeat++;
+		pulse_beat(&machine->pulse, &machine->state.heartbeat_ns);
 		return 0;
 	}
 	if (port == KVM_PORT_FAULT)
@@ -430,9 +413,9 @@ struct guest_counters kvm_machine_counters(const struct kvm_machine *machine)
 {
 	uint32_t count = vcpus_of(machine);
 	struct guest_counters counters = {
-		.beats = counter_read(&machine->beats),
-		.longest_gap_ns = counter_read(&machine->longest_gap_ns),
-		.arrival_gap_ns = counter_read(&machine->arrival_gap_ns),
+		.beats = counter_read(&machine->pulse.beats),
+		.longest_gap_ns = counter_read(&machine->pulse.longest_gap_ns),
+		.arrival_gap_ns = counter_read(&machine->pulse.arrival_gap_ns),
 	};
 
 	if (count > 0) {

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/queue.h"
+#include "guest/pulse.h"
 #include "guest/random.h"
 #include "guest/stamp.h"
 
@@ -62,10 +63,7 @@ struct process_machine {
 	uint64_t heartbeat;
 	uint64_t heartbeat_ns;
 
-	/* One writer (the beater), relaxed readers. */
-	uint64_t beats;
-	uint64_t longest_gap_ns;
-	uint64_t arrival_gap_ns;
+	struct pulse pulse; /* the beater's */
 };
 
 /* Waits for a command for as long as `timeout_ms` (for ever when negative), and through being
@@ -94,18 +92,10 @@ static bool obey(struct worker *worker, int timeout_ms, bool *parked)
 
 static void beat(struct process_machine *machine)
 {
-	uint64_t now_ns = clock_now_ns(), last_ns = machine->heartbeat_ns;
-	uint64_t gap_ns = last_ns > 0 && now_ns > last_ns ? now_ns - last_ns : 0;
-
 	machine->heartbeat++;
-	machine->heartbeat_ns = now_ns;
 	heartbeat_write(machine->host + machine->state.heartbeat_offset,
 			machine->heartbeat);
-	if (machine->beats == 0)
-		counter_set(&machine->arrival_gap_ns, gap_ns);
-	else if (gap_ns > machine->longest_gap_ns)
-		counter_set(&machine->longest_gap_ns, gap_ns);
-	counter_add(&machine->beats, 1);
+	pulse_beat(&machine->pulse, &machine->heartbeat_ns);
 	if (machine->console.print && machine->heartbeat % PROCESS_BEATS_PER_LINE == 0) {
 		char line[32];
 		int length = snprintf(line, sizeof(line), "beat %" PRIu64 "\n",
@@ -401,9 +391,9 @@ static uint64_t worker_cpu_ns(const struct worker *worker)
 struct process_counters process_machine_counters(const struct process_machine *machine)
 {
 	struct process_counters counters = {
-		.beats = counter_read(&machine->beats),
-		.longest_gap_ns = counter_read(&machine->longest_gap_ns),
-		.arrival_gap_ns = counter_read(&machine->arrival_gap_ns),
+		.beats = counter_read(&machine->pulse.beats),
+		.longest_gap_ns = counter_read(&machine->pulse.longest_gap_ns),
+		.arrival_gap_ns = counter_read(&machine->pulse.arrival_gap_ns),
 		.cpu_ns = worker_cpu_ns(&machine->beater),
 	};
 
