@@ -24,14 +24,14 @@ struct moved sender_moved(const struct sender *s)
 	return moved;
 }
 
-static uint64_t unclaimed_pages(const struct sender *s)
+uint64_t sender_unclaimed_pages(const struct sender *s)
 {
 	return s->dirty_pages - (s->in_round ? batcher_claimed_pages(s->batcher) : 0);
 }
 
 uint64_t sender_remaining_pages(const struct sender *s)
 {
-	return s->in_round ? pace_remaining_pages(&s->pace, unclaimed_pages(s))
+	return s->in_round ? pace_remaining_pages(&s->pace, sender_unclaimed_pages(s))
 			   : s->dirty_pages;
 }
 
@@ -121,7 +121,8 @@ int sender_look(struct sender *s, struct gw_error *err)
 	if (heed_limits(s) && sender_fits(s, sender_remaining_pages(s)))
 		batcher_stop_round(s->batcher);
 	moved = sender_moved(s);
-	return pace_look(&s->pace, &moved, unclaimed_pages(s), s->downtime_limit_ms, err);
+	return pace_look(&s->pace, &moved, sender_unclaimed_pages(s),
+			 s->downtime_limit_ms, err);
 }
 
 static int next_event_ms(const struct sender *s)

@@ -62,6 +62,8 @@ struct sender {
 
 void sender_sum(const struct sender *s, struct counters *sum, uint64_t *wire_bytes);
 struct moved sender_moved(const struct sender *s);
+/* Of the round, yet to be handed to a channel; the second adds what was written meanwhile. */
+uint64_t sender_unclaimed_pages(const struct sender *s);
 uint64_t sender_remaining_pages(const struct sender *s);
 bool sender_fits(struct sender *s, uint64_t pages);
 

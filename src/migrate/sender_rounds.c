@@ -56,8 +56,9 @@ int sender_round(struct sender *s, bool last, struct gw_error *err)
 		return -1;
 	if (sender_await_syncs(s, err) < 0 || main_stream_end(&s->links.main, err) < 0)
 		return -1;
+	/* What was not claimed is left: no need to count all of the bitmap, in the downtime least. */
+	s->dirty_pages = sender_unclaimed_pages(s);
 	s->in_round = false;
-	s->dirty_pages = batcher_dirty_pages(s->batcher);
 	return 0;
 }
 
