@@ -69,14 +69,8 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 		{ 0 },
 	};
 	/* clang-format on */
-	char **rest;
-	int rest_count;
 
-	if (options_parse(&help, specs, argc, argv, &rest, &rest_count, shown, err) < 0)
-		return -1;
-	if (*shown == OPTIONS_OK && rest_count > 0)
-		return fail(err, GW_USAGE, "%.40s: no argument is expected", rest[0]);
-	return 0;
+	return options_parse_all(&help, specs, argc, argv, shown, err);
 }
 
 /* The part before "=", into `name`; NULL when there is none or it is too long for any name. */

@@ -162,3 +162,17 @@ int options_parse(const struct command_help *help, const struct option_spec *spe
 	*rest_count = kept;
 	return 0;
 }
+
+int options_parse_all(const struct command_help *help, const struct option_spec *specs,
+		      int argc, char **argv, enum options_result *result,
+		      struct gw_error *err)
+{
+	char **rest;
+	int rest_count;
+
+	if (options_parse(help, specs, argc, argv, &rest, &rest_count, result, err) < 0)
+		return -1;
+	if (*result == OPTIONS_OK && rest_count > 0)
+		return fail(err, GW_USAGE, "%.40s: no argument is expected", rest[0]);
+	return 0;
+}

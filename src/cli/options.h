@@ -50,4 +50,9 @@ int options_parse(const struct command_help *help, const struct option_spec *spe
 		  int argc, char **argv, char ***rest, int *rest_count,
 		  enum options_result *result, struct gw_error *err);
 
+/* The same where all have to be options. */
+int options_parse_all(const struct command_help *help, const struct option_spec *specs,
+		      int argc, char **argv, enum options_result *result,
+		      struct gw_error *err);
+
 #endif
