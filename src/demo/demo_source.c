@@ -74,17 +74,12 @@ static void throttle_guest(void *state, uint32_t percent)
 
 /* ---- what the parent hears and says ---- */
 
-/* That all goes well needs no word, unless it did not before. */
 static void tell_verdict(struct source *source, const struct convergence *now)
 {
-	bool news = now->verdict != source->verdict &&
-		    (now->verdict == CONVERGENCE_NO || source->verdict == CONVERGENCE_NO);
 	struct gw_error ignored;
 	char text[256];
 
-	if (now->verdict == CONVERGENCE_UNKNOWN)
-		return;
-	if (news)
+	if (convergence_is_news(source->verdict, now->verdict))
 		(void)link_send(source->link,
 				json_pack("{ss ss}", "event", "note", "text",
 					  convergence_explain(now, text, sizeof(text))),

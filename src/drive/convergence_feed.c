@@ -42,12 +42,10 @@ static uint64_t bounded(double bytes)
 
 static bool adopt(struct convergence_feed *feed, const struct convergence *said)
 {
-	bool told = said->verdict != feed->convergence.verdict &&
-		    (said->verdict == CONVERGENCE_NO ||
-		     feed->convergence.verdict == CONVERGENCE_NO);
+	bool told = convergence_is_news(feed->convergence.verdict, said->verdict);
 
 	feed->convergence = *said;
-	return told && said->verdict != CONVERGENCE_UNKNOWN;
+	return told;
 }
 
 static bool is_measured(const struct migration_status *status)

@@ -44,6 +44,12 @@ static enum convergence_verdict lean(const struct convergence_window *window)
 	return CONVERGENCE_UNKNOWN;
 }
 
+bool convergence_is_news(enum convergence_verdict before, enum convergence_verdict now)
+{
+	return now != before && now != CONVERGENCE_UNKNOWN &&
+	       (now == CONVERGENCE_NO || before == CONVERGENCE_NO);
+}
+
 bool convergence_watch(struct convergence *c, const struct convergence_window *window)
 {
 	enum convergence_verdict leaning;
@@ -74,7 +80,7 @@ bool convergence_watch(struct convergence *c, const struct convergence_window *w
 	     window->now_ns - c->since_ns < CONVERGENCE_SPAN_NS) &&
 	    window->length_ns < LONG_WINDOW_NS)
 		return false;
-	told = leaning == CONVERGENCE_NO || c->verdict == CONVERGENCE_NO;
+	told = convergence_is_news(c->verdict, leaning);
 	c->verdict = leaning;
 	return told;
 }

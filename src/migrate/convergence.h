@@ -51,7 +51,11 @@ struct convergence_window {
 	uint64_t downtime_limit_ms;
 };
 
-/* True when the verdict became CONVERGENCE_NO, or no longer is: worth telling. */
+/* Whether a verdict is worth telling to who knows the one before: that it will not end, and that
+ * it will after all. */
+bool convergence_is_news(enum convergence_verdict before, enum convergence_verdict now);
+
+/* True when the verdict changed, and is news. */
 bool convergence_watch(struct convergence *convergence,
 		       const struct convergence_window *window);
 

@@ -63,14 +63,11 @@ static bool is_final(enum migration_state state)
 	       state == MIGRATION_CANCELLED;
 }
 
-/* That it will not end, and that it will after all. */
 static void tell_verdict(const struct controls *c, const struct convergence *now)
 {
-	enum convergence_verdict before = c->info.progress.convergence.verdict;
 	char text[256];
 
-	if (now->verdict == before ||
-	    (now->verdict != CONVERGENCE_NO && before != CONVERGENCE_NO))
+	if (!convergence_is_news(c->info.progress.convergence.verdict, now->verdict))
 		return;
 	log_line(c->options->log, LOG_LEVEL_WARNING, "migration to %s: %s", c->peer,
 		 convergence_explain(now, text, sizeof(text)));
