@@ -318,6 +318,15 @@ struct gw_source_report {
 	uint32_t rounds;
 	uint32_t throttle_percent_most;
 	enum gw_convergence convergence; /* the last verdict */
+	/* Who compressed, such as "isal" or "qpl", good while the library is loaded; NULL: nobody
+	 * had to.  And what it did, in units that are the method's: pages, members, packets. */
+	const char *engine;
+	uint64_t engine_units;
+	uint64_t device_units;	  /* of these, by a device */
+	uint64_t fallback_units;  /* of these, by software in the device's stead */
+	uint64_t device_retries;  /* its queue was full, and it was asked again */
+	uint64_t device_failures; /* its answers that could not be used */
+	uint64_t raw_pages;	  /* sent as they are: they do not shrink */
 };
 
 /* What came of a destination. */
@@ -328,6 +337,14 @@ struct gw_destination_report {
 	uint64_t wire_bytes;
 	uint64_t normal_pages;
 	uint64_t zero_pages;
+	/* Who decompressed, and what it did: as of the source. */
+	const char *engine;
+	uint64_t engine_units;
+	uint64_t device_units;
+	uint64_t fallback_units;
+	uint64_t device_retries;
+	uint64_t device_failures;
+	uint64_t raw_pages;
 };
 
 /* ---- source ---- */
@@ -396,9 +413,12 @@ GW_API void gw_source_free(struct gw_source *source);
  * gw_source_set() - a migration parameter or capability, under QEMU's name
  * @source: the source
  * @name:   "max-bandwidth" (bytes a second, 0: no limit), "downtime-limit" (ms),
- *          "multifd-channels", "multifd-compression" ("none", "zlib", "zstd"),
- *          "multifd-zlib-level", "multifd-zstd-level", "cpu-throttle-initial" and the others of
- *          auto-converge; or a capability: "multifd", "return-path", "auto-converge",
+ *          "multifd-channels", "multifd-compression" ("none", "zlib", "zstd", "qpl", "uadk",
+ *          "qatzip"), "multifd-zlib-level", "multifd-zstd-level", "multifd-qatzip-level",
+ *          "cpu-throttle-initial" and the others of auto-converge; godwit's own
+ *          "compression-accelerator" ("auto", "none", or "qpl", "qatzip", "uadk": that device
+ *          or a failure; "reference", "simulated") and "compression-accelerator-jobs" (units in
+ *          a device's hands, 1 to 128); or a capability: "multifd", "return-path", "auto-converge",
  *          "pause-before-switchover", "switchover-ack"
  * @value:  a decimal number without a unit, "on" or "off", or a word
  * @err:    set on failure
@@ -447,7 +467,8 @@ GW_API int gw_source_get(const struct gw_source *source, const char *name, char 
  * destination's own word says who runs.  gw_source_report() tells where the guest is, also after
  * success and failure alike.
  * Errors: GW_PEER the destination left, stalled or refused; GW_CANCELLED; GW_USAGE the URI, or it
- * ran before; GW_SYSTEM nobody listens there; and what callbacks fail with.
+ * ran before; GW_SYSTEM nobody listens there; GW_UNSUPPORTED the device that is set as
+ * "compression-accelerator", and why it cannot be used; and what callbacks fail with.
  * Source: docs/protocol.md.
  *
  * Return: 0 when the guest is at the destination, or -1.
@@ -519,7 +540,8 @@ GW_API void gw_destination_free(struct gw_destination *destination);
  * gw_destination_set() - a parameter or capability, under QEMU's name
  * @destination: the destination
  * @name:        "multifd", "multifd-channels" and "switchover-ack" have to be as at the
- *               source; the others of gw_source_set() are checked and do nothing here
+ *               source; "compression-accelerator" and its jobs are this side's own choice; the
+ *               others of gw_source_set() are checked and do nothing here
  * @value:       as for gw_source_set()
  * @err:         set on failure
  *
@@ -543,7 +565,8 @@ GW_API int gw_destination_get(const struct gw_destination *destination, const ch
  * @err:         set on failure
  *
  * Owner's thread.  A source may connect from now on; it waits for gw_destination_run().
- * Errors: GW_SYSTEM the address; GW_USAGE the URI, or it listens already.
+ * Errors: GW_SYSTEM the address; GW_USAGE the URI, or it listens already; GW_UNSUPPORTED the
+ * device that is set as "compression-accelerator", and why it cannot be used.
  *
  * Return: the URI to connect to, with the port that was chosen, good while the destination lives;
  * or NULL.

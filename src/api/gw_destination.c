@@ -207,6 +207,9 @@ static struct receiver *make_receiver(struct gw_destination *destination,
 		.memory_used = !destination->options.fresh_memory,
 		.switchover_ack =
 			destination->settings.capabilities.on[CAPABILITY_SWITCHOVER_ACK],
+		.accelerator = parameters_accelerator(&destination->settings.parameters),
+		.accelerator_jobs =
+			parameters_accelerator_jobs(&destination->settings.parameters),
 		.guest = &destination->callbacks,
 		.patience_ms = (int)destination->options.patience_ms,
 		.log = destination->log,
@@ -289,6 +292,7 @@ static int receive_guest(struct gw_destination *destination, struct receiver *re
 int gw_destination_run(struct gw_destination *destination, struct gw_error *err)
 {
 	struct receiver_report report;
+	const struct engine_counters *engine = &report.counters.engine;
 	int failed;
 
 	if (destination->phase != DESTINATION_LISTENING)
@@ -309,6 +313,13 @@ int gw_destination_run(struct gw_destination *destination, struct gw_error *err)
 		.wire_bytes = report.wire_bytes,
 		.normal_pages = report.counters.normal_pages + report.main_normal_pages,
 		.zero_pages = report.counters.zero_pages + report.main_zero_pages,
+		.engine = receiver_report_engine(&report),
+		.engine_units = engine->units,
+		.device_units = engine->device_units,
+		.fallback_units = engine->fallback_units,
+		.device_retries = engine->retries,
+		.device_failures = engine->device_failures,
+		.raw_pages = engine->raw_pages,
 	};
 	return failed;
 }

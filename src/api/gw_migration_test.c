@@ -6,6 +6,7 @@
 #include "tests/check.h"
 
 #include "api/pair_for_tests.h"
+#include "codec/device_simulated.h"
 
 static void move(struct pair *pair)
 {
@@ -24,9 +25,9 @@ TEST(a_guest_moves_over_one_channel)
 
 TEST(a_guest_moves_over_many_channels_by_each_method)
 {
-	const char *const methods[] = { "none", "zlib", "zstd" };
+	const char *const methods[] = { "none", "zlib", "zstd", "qpl", "uadk", "qatzip" };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		struct pair pair = {
 			.seed = 2 + i,
 			.channels = "3",
@@ -60,6 +61,97 @@ TEST(the_reports_of_both_sides_agree)
 					1u << GW_STATUS_COMPLETED);
 	pair_free(&pair);
 }
+
+/* ---- who compresses ---- */
+
+static void simulate(const char *device)
+{
+	struct simulated_device settings;
+	struct gw_error err;
+
+	CHECK_OK(simulated_device_parse(&settings, device, &err), &err);
+	simulated_device_set(&settings);
+}
+
+TEST(who_compressed_is_reported)
+{
+	const char *const reference[][2] = { { "compression-accelerator", "reference" },
+					     { NULL } };
+	struct pair pair = {
+		.seed = 14, .channels = "2", .method = "zlib", .set = reference
+	};
+	struct pair plain = { .seed = 15, .channels = "2" };
+
+	move(&pair);
+	CHECK_STR(pair.sent.engine, "zlib");
+	CHECK_STR(pair.received.engine, "zlib");
+	CHECK(pair.sent.engine_units > 0);
+	CHECK_EQ(pair.received.engine_units, pair.sent.engine_units);
+	CHECK_EQ(pair.sent.device_units + pair.sent.fallback_units, 0);
+	move(&plain);
+	CHECK(!plain.sent.engine && !plain.received.engine);
+	CHECK_EQ(plain.sent.engine_units + plain.received.engine_units, 0);
+}
+
+TEST(what_a_device_does_is_reported)
+{
+	const char *const simulated[][2] = { { "compression-accelerator", "simulated" },
+					     { "compression-accelerator-jobs", "4" },
+					     { NULL } };
+	const char *const methods[] = { "qpl", "uadk", "qatzip" };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct pair pair = {
+			.seed = 16 + i,
+			.channels = "2",
+			.method = methods[i],
+			.set = simulated,
+			.busy_harvests = 2,
+		};
+
+		simulate("");
+		move(&pair);
+		CHECK_STR(pair.sent.engine, "simulated");
+		CHECK_STR(pair.received.engine, "simulated");
+		CHECK(pair.sent.device_units > 0 && pair.received.device_units > 0);
+		CHECK_EQ(pair.sent.fallback_units, 0);
+		CHECK_EQ(pair.received.fallback_units, 0);
+	}
+}
+
+static void check_refused(const char *method, const char *expected)
+{
+	struct pair pair = { .seed = 19, .channels = "2", .method = method };
+	struct gw_error err;
+
+	simulate("absent");
+	pair_make(&pair);
+	/* To set it is fine: it is a wish. */
+	pair_set(&pair, "compression-accelerator", "simulated");
+	CHECK(!gw_destination_listen(pair.destination, pair.uri, &err));
+	CHECK_EQ(err.kind, GW_UNSUPPORTED);
+	CHECK_CONTAINS(err.text, "accelerator simulated: ");
+	CHECK_OK(gw_destination_set(pair.destination, "compression-accelerator", "auto",
+				    &err),
+		 &err);
+	CHECK(gw_destination_listen(pair.destination, pair.uri, &err));
+	CHECK_EQ(gw_source_run(pair.source, pair.uri, &err), -1);
+	CHECK_EQ(err.kind, GW_UNSUPPORTED);
+	CHECK_CONTAINS(err.text, expected);
+	CHECK_EQ(gw_source_report(pair.source)->guest, GW_GUEST_AT_SOURCE);
+	CHECK_EQ(pair.pauses, 0);
+	pair_free(&pair);
+	simulate("");
+}
+
+TEST(a_device_that_is_not_there_is_refused_by_name)
+{
+	check_refused("qpl", "format qpl, accelerator simulated: ");
+	/* Also where nobody would ask it. */
+	check_refused("none", "accelerator simulated: ");
+}
+
+/* ---- how a guest moves ---- */
 
 TEST(callbacks_that_may_be_missing_may_be_missing)
 {
@@ -538,7 +630,9 @@ TEST(a_listener_of_ones_own_will_do)
 
 TEST_MAIN(TEST_OF(a_guest_moves_over_one_channel),
 	  TEST_OF(a_guest_moves_over_many_channels_by_each_method),
-	  TEST_OF(the_reports_of_both_sides_agree),
+	  TEST_OF(the_reports_of_both_sides_agree), TEST_OF(who_compressed_is_reported),
+	  TEST_OF(what_a_device_does_is_reported),
+	  TEST_OF(a_device_that_is_not_there_is_refused_by_name),
 	  TEST_OF(callbacks_that_may_be_missing_may_be_missing),
 	  TEST_OF(memory_that_was_used_before_is_written_all_over),
 	  TEST_OF(migrations_in_one_process_do_not_know_each_other),

@@ -352,6 +352,8 @@ static int aim(struct gw_source *source, const char *uri, struct gw_error *err)
 
 static void fill_report(struct gw_source_report *to, const struct sender_report *from)
 {
+	const struct engine_counters *engine = &from->counters.engine;
+
 	*to = (struct gw_source_report){
 		.status = status_of(from->state),
 		.guest = from->guest == GUEST_AT_SOURCE	       ? GW_GUEST_AT_SOURCE
@@ -372,6 +374,13 @@ static void fill_report(struct gw_source_report *to, const struct sender_report 
 		.rounds = from->rounds,
 		.throttle_percent_most = from->throttle_percent_most,
 		.convergence = convergence_of(from->convergence.verdict),
+		.engine = from->engine,
+		.engine_units = engine->units,
+		.device_units = engine->device_units,
+		.fallback_units = engine->fallback_units,
+		.device_retries = engine->retries,
+		.device_failures = engine->device_failures,
+		.raw_pages = engine->raw_pages,
 	};
 }
 

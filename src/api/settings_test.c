@@ -42,6 +42,8 @@ TEST(defaults_are_qemus_but_for_the_return_path)
 	check_value("multifd-compression", "none");
 	check_value("cpu-throttle-tailslow", "off");
 	check_value("tls-creds", "");
+	check_value("compression-accelerator", "auto");
+	check_value("compression-accelerator-jobs", "16");
 	check_value("multifd", "off");
 	check_value("return-path", "on");
 }
@@ -55,6 +57,10 @@ TEST(what_is_set_is_read_back)
 	set("multifd-channels", "16");
 	set("multifd-compression", "zstd");
 	set("multifd-zstd-level", "20");
+	set("multifd-compression", "qatzip");
+	set("multifd-qatzip-level", "9");
+	set("compression-accelerator", "qpl");
+	set("compression-accelerator-jobs", "128");
 	set("cpu-throttle-tailslow", "on");
 	set("multifd", "on");
 	set("auto-converge", "on");
@@ -77,6 +83,11 @@ TEST(refusals_are_in_qemus_words)
 		"(2000 * 1000) ms");
 	check_refused("multifd-compression", "lzma", GW_USAGE,
 		      "Parameter 'multifd-compression' does not accept value 'lzma'");
+	check_refused("multifd-qatzip-level", "0", GW_USAGE,
+		      "Parameter 'multifd_qatzip_level' expects a value between 1 and 9");
+	check_refused("compression-accelerator", "iaa", GW_USAGE,
+		      "Parameter 'compression-accelerator' does not accept value 'iaa': "
+		      "it expects auto, none, qpl, qatzip, uadk, reference or simulated");
 	check_refused("multifd", "yes", GW_USAGE,
 		      "Parameter 'multifd' expects 'on' or 'off'");
 	check_refused("bandwidth", "1", GW_USAGE, "Parameter 'bandwidth' is unexpected");

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "channel/address.h"
+#include "cli/accelerator_arguments.h"
 #include "cli/columns.h"
 #include "cli/command.h"
 #include "cli/guest_arguments.h"
 #include "cli/options.h"
+#include "codec/engine.h"
 #include "demo/demo.h"
 #include "wire/multifd_init.h"
 #include "wire/stream_header.h"
@@ -19,7 +21,6 @@
 #define COMMAND "godwit demo"
 #define METHODS_MAX 16u
 #define OWN_DIRECTORY "/tmp/godwit-demo-XXXXXX"
-#define DEFAULT_METHODS "none,zlib,zstd"
 
 struct choice {
 	const struct codec *codec;
@@ -30,6 +31,7 @@ struct choice {
 struct settings {
 	struct demo_options demo;
 	struct guest_arguments guest;
+	struct accelerator_arguments accelerator;
 	const char *methods, *dialect, *uri;
 	uint64_t channels;
 	struct command_common common;
@@ -65,6 +67,9 @@ static int parse_method(const char *text, struct choice *choice, struct gw_error
 	choice->level = choice->codec->level_default;
 	if (*level++ != ':')
 		return 0;
+	if (choice->codec->level_max == 0)
+		return fail(err, GW_USAGE, "--methods: %s:%.20s: %s has no levels", name,
+			    level, name);
 	digits = strspn(level, "0123456789");
 	if (digits == 0 || digits > 4 || digits != strcspn(level, ","))
 		return fail(err, GW_USAGE,
@@ -93,6 +98,33 @@ static int parse_methods(struct settings *settings, struct gw_error *err)
 		text += strcspn(text, ",");
 		if (*text++ == '\0')
 			return 0;
+	}
+}
+
+/* Whether `accelerator` computes this; what is only a place in the table yet does not. */
+static bool is_computed(enum codec_id codec, enum accelerator accelerator)
+{
+	for (const struct engine *const *at = engines_of(codec, ENCODE); *at; at++)
+		if ((*at)->open && engine_allowed(*at, accelerator))
+			return true;
+	return codec == CODEC_NONE;
+}
+
+/* All that the accelerator computes.  Another's destination usually takes one migration, and main
+ * knows no method. */
+static void default_methods(struct settings *settings)
+{
+	bool only_none = settings->demo.to || settings->channels == 0;
+
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		const struct codec *codec = codec_by_id((enum codec_id)i);
+
+		if (codec->id != CODEC_NONE &&
+		    (only_none ||
+		     !is_computed(codec->id, settings->accelerator.accelerator)))
+			continue;
+		settings->choices[settings->choice_count++] =
+			(struct choice){ codec, codec->level_default };
 	}
 }
 
@@ -127,6 +159,15 @@ static void print_guest(const struct settings *settings)
 	       why[0] ? "; no kvm: " : "", why);
 }
 
+/* What devices did, and what was done without them. */
+static void print_engine(const char *what, const struct result_engine *engine)
+{
+	char line[256];
+
+	if (result_engine_describe(engine, line, sizeof(line)))
+		printf("        %s by %s\n", what, line);
+}
+
 static void print_result(const struct result *result)
 {
 	static const char *const verdicts[] = {
@@ -158,6 +199,8 @@ static void print_result(const struct result *result)
 		       result->rounds, result->heartbeat_at_pause,
 		       result->heartbeat_after, result->heartbeat_gap_ms,
 		       result->verify_ms);
+	print_engine("sent", &result->sent);
+	print_engine("received", &result->received);
 	fflush(stdout);
 }
 
@@ -249,8 +292,10 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 	/* clang-format off */
 	const struct option_spec specs[] = {
 		GUEST_ROWS(&to->guest, "1G"),
-		{ "methods", "M[:LEVEL],...", "none, zlib:0-9, zstd:0-20 (none,zlib,zstd)",
+		{ "methods", "M[:LEVEL],...", "none zlib:0-9 zstd:0-20 qpl uadk qatzip:1-9\n"
+		  "(all that the accelerator computes)",
 		  OPTION_TEXT, &to->methods, 0, 0 },
+		ACCELERATOR_ROWS(&to->accelerator),
 		{ "channels", "N", "page channels beside the main one; 0: none (2)",
 		  OPTION_NUMBER, &to->channels, 0, MULTIFD_CHANNELS_MAX },
 		{ "max-bandwidth", "RATE", "over all channels together; 0: unlimited (0)",
@@ -344,15 +389,19 @@ static int check(struct settings *settings, struct gw_error *err)
 {
 	struct demo_options *demo = &settings->demo;
 
-	/* Another's destination usually takes one migration; main knows no method. */
+	if (accelerator_arguments_check(&settings->accelerator, err) < 0)
+		return -1;
 	if (!settings->methods)
-		settings->methods =
-			demo->to || settings->channels == 0 ? "none" : DEFAULT_METHODS;
-	if (parse_methods(settings, err) < 0 || check_methods(settings, err) < 0 ||
+		default_methods(settings);
+	else if (parse_methods(settings, err) < 0)
+		return -1;
+	if (check_methods(settings, err) < 0 ||
 	    guest_arguments_check(&settings->guest, err) < 0 ||
 	    check_names(settings, err) < 0 || check_peer(settings, err) < 0)
 		return -1;
 	demo->guest = settings->guest.options;
+	demo->accelerator = settings->accelerator.accelerator;
+	demo->accelerator_jobs = (uint32_t)settings->accelerator.jobs;
 	settings->filling = fill_new(settings->guest.fill, err);
 	if (!settings->filling) {
 		fail_in(err, "--fill");
@@ -416,6 +465,7 @@ int cmd_demo(int argc, char **argv)
 			.return_path = true,
 		},
 		.guest = GUEST_ARGUMENTS(UINT64_C(1) << 30),
+		.accelerator = ACCELERATOR_ARGUMENTS,
 		.channels = 2,
 		.common = { .patience_s = COMMAND_PATIENCE_S },
 	};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/accelerator_arguments.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/units.h"
@@ -37,11 +38,13 @@ static void print_pages(const struct receiver_report *report)
 		const struct method_counters *method = &counters->methods[i];
 
 		if (method->packets > 0)
-			printf("method     %-5s %10" PRIu64 " pages in %" PRIu64
-			       " packets, %s of payload\n",
+			printf("method     %-6s %9" PRIu64 " pages in %" PRIu64
+			       " packets, %s of payload%s%s\n",
 			       codec_by_id((enum codec_id)i)->name, method->pages,
 			       method->packets,
-			       units_print_size(size, method->payload_bytes));
+			       units_print_size(size, method->payload_bytes),
+			       report->engines[i] ? ", decoded by " : "",
+			       report->engines[i] ? report->engines[i] : "");
 	}
 	printf("main       %10" PRIu64 " pages, %" PRIu64 " zero pages\n",
 	       report->main_normal_pages, report->main_zero_pages);
@@ -145,6 +148,7 @@ struct settings {
 	struct inspect_options inspect;
 	const char *listen, *path, *dialect;
 	uint64_t channels;
+	struct accelerator_arguments accelerator;
 	struct command_common common;
 	struct log log;
 };
@@ -173,6 +177,7 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 		{ "max-memory", "SIZE", "refuse guests with more (64G)",
 		  OPTION_SIZE, &to->inspect.memory_limit_bytes, PAGE_BYTES,
 		  UINT64_C(1) << 46 },
+		ACCELERATOR_ROWS(&to->accelerator),
 		COMMAND_CLOSING_ROWS(&to->common,
 			"for missing connections and stalled bytes", "the report"),
 	};
@@ -200,6 +205,10 @@ static int check(struct settings *settings, struct gw_error *err)
 	struct inspect_options *inspect = &settings->inspect;
 
 	inspect->channel_count = settings->listen ? (uint32_t)settings->channels : 0;
+	if (accelerator_arguments_check(&settings->accelerator, err) < 0)
+		return -1;
+	inspect->accelerator = settings->accelerator.accelerator;
+	inspect->accelerator_jobs = (uint32_t)settings->accelerator.jobs;
 	inspect->patience_ms = (int)settings->common.patience_s * 1000;
 	if (settings->dialect) {
 		inspect->dialect = dialect_by_name(settings->dialect, err);
@@ -248,6 +257,7 @@ int cmd_inspect(int argc, char **argv)
 	struct settings settings = {
 		.inspect = { .memory_limit_bytes = UINT64_C(64) << 30 },
 		.channels = 2,
+		.accelerator = ACCELERATOR_ARGUMENTS,
 		.common = { .patience_s = COMMAND_PATIENCE_S },
 	};
 	enum options_result shown = OPTIONS_OK;

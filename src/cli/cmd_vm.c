@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/accelerator_arguments.h"
 #include "cli/command.h"
 #include "cli/guest_arguments.h"
 #include "vm/vm.h"
@@ -13,6 +14,7 @@
 
 struct settings {
 	struct guest_arguments guest;
+	struct accelerator_arguments accelerator;
 	struct vm_options vm;
 	struct option_list set, cap;
 	const char *tls_creds, *tls_hostname, *tls_authz;
@@ -54,6 +56,7 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 		  OPTION_LIST, &to->cap, 0, 0 },
 		{ "set", "NAME=VALUE", "as migrate_set_parameter; may be repeated",
 		  OPTION_LIST, &to->set, 0, 0 },
+		ACCELERATOR_ROWS(&to->accelerator),
 		{ "machine", "TYPE", "as the stream names it (godwit-kvm, godwit-process)",
 		  OPTION_TEXT, &vm->machine, 0, 0 },
 		{ "tls-creds", "ID", "reserved",
@@ -105,6 +108,21 @@ static int set_parameter(struct parameters *parameters, const char *text,
 	return 0;
 }
 
+/* As two parameters, which --set may name as well. */
+static int check_accelerator(struct settings *settings, struct parameters *parameters,
+			     struct gw_error *err)
+{
+	struct accelerator_arguments *arguments = &settings->accelerator;
+
+	if (accelerator_arguments_check(arguments, err) < 0)
+		return -1;
+	if (parameters_set_text(parameters, PARAMETER_COMPRESSION_ACCELERATOR,
+				accelerator_name(arguments->accelerator), err) < 0)
+		return -1;
+	return parameters_set_number(parameters, PARAMETER_COMPRESSION_ACCELERATOR_JOBS,
+				     arguments->jobs, err);
+}
+
 static int set_capability(struct capabilities *capabilities, const char *text,
 			  struct gw_error *err)
 {
@@ -137,6 +155,8 @@ static int check_migration(struct settings *settings, struct gw_error *err)
 	struct vm_options *vm = &settings->vm;
 
 	parameters_init(&vm->parameters);
+	if (check_accelerator(settings, &vm->parameters, err) < 0)
+		return -1;
 	for (uint32_t i = 0; i < settings->set.count; i++)
 		if (set_parameter(&vm->parameters, settings->set.items[i], err) < 0)
 			return -1;
@@ -271,6 +291,7 @@ int cmd_vm(int argc, char **argv)
 			.package = "godwit " GODWIT_VERSION,
 			.ready = show_ready,
 		},
+		.accelerator = ACCELERATOR_ARGUMENTS,
 		.patience_s = COMMAND_PATIENCE_S,
 	};
 	enum options_result shown = OPTIONS_OK;

@@ -23,8 +23,25 @@ static uint32_t stream_max(uint32_t pages)
 	return pages > 0 ? CODEC_PAYLOAD_MAX : 0;
 }
 
+/* A be32 length for each page, and at least a byte of it. */
+static uint32_t lengths_min(uint32_t pages)
+{
+	return pages * 5;
+}
+
+static uint32_t lengths_max(uint32_t pages)
+{
+	return pages * (4 + (uint32_t)PAGE_BYTES);
+}
+
+/* RFC 1952: header, an empty final block, CRC and length. */
+static uint32_t member_min(uint32_t pages)
+{
+	return pages > 0 ? 20 : 0;
+}
+
 /* Names, ranges and defaults: QEMU qapi/migration.json (MultiFDCompression,
- * multifd-zlib-level, multifd-zstd-level). */
+ * multifd-zlib-level, multifd-zstd-level, multifd-qatzip-level). */
 static const struct codec codecs[] = {
 	[CODEC_NONE] = {
 		.name = "none",
@@ -48,6 +65,27 @@ static const struct codec codecs[] = {
 		.level_max = 20,
 		.level_default = 1,
 		.payload_min = stream_min,
+		.payload_max = stream_max,
+	},
+	[CODEC_QPL] = {
+		.name = "qpl",
+		.id = CODEC_QPL,
+		.payload_min = lengths_min,
+		.payload_max = lengths_max,
+	},
+	[CODEC_UADK] = {
+		.name = "uadk",
+		.id = CODEC_UADK,
+		.payload_min = lengths_min,
+		.payload_max = lengths_max,
+	},
+	[CODEC_QATZIP] = {
+		.name = "qatzip",
+		.id = CODEC_QATZIP,
+		.level_min = 1,
+		.level_max = 9,
+		.level_default = 1,
+		.payload_min = member_min,
 		.payload_max = stream_max,
 	},
 };
@@ -78,6 +116,9 @@ const struct codec *codec_by_name(const char *name, struct gw_error *err)
 
 int codec_check_level(const struct codec *codec, int level, struct gw_error *err)
 {
+	if (codec->level_max == 0 && level != 0)
+		return fail(err, GW_USAGE, "%s level %d: %s has no levels", codec->name,
+			    level, codec->name);
 	if (level < codec->level_min || level > codec->level_max)
 		return fail(err, GW_USAGE, "%s level %d: %d to %d are allowed",
 			    codec->name, level, codec->level_min, codec->level_max);

@@ -10,13 +10,14 @@
 
 #include "base/error.h"
 
-/* In order of QEMU's MultiFDCompression; the wire flag is in wire/multifd_packet.h. */
-enum codec_id { CODEC_NONE, CODEC_ZLIB, CODEC_ZSTD };
-#define CODEC_COUNT 3u
+/* The wire flag is in wire/multifd_packet.h. */
+enum codec_id { CODEC_NONE, CODEC_ZLIB, CODEC_ZSTD, CODEC_QPL, CODEC_UADK, CODEC_QATZIP };
+#define CODEC_COUNT 6u
 
 struct codec {
 	const char *name; /* as QEMU spells it */
 	enum codec_id id;
+	/* All 0 for a codec that QEMU has no level for. */
 	int level_min;
 	int level_max;
 	int level_default;
@@ -26,7 +27,7 @@ struct codec {
 	uint32_t (*payload_max)(uint32_t pages);
 };
 
-/* QEMU's zlib and zstd receivers read into a buffer of this size (multifd-zlib.c). */
+/* QEMU's zlib, zstd and qatzip receivers read into a buffer of this size (multifd-zlib.c). */
 #define CODEC_PAYLOAD_MAX (1u << 20)
 
 const struct codec *codec_by_id(enum codec_id id);

@@ -6,6 +6,7 @@
 #ifndef CODEC_DECODE_FUZZ_H
 #define CODEC_DECODE_FUZZ_H
 
+#include <isa-l.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,18 @@
 #define FUZZ_GUARD_BYTES 64u
 #define FUZZ_GUARD 0xc3
 
+/* What came of the packets: a checksum of the pages of each that was good. */
+struct fuzz_course {
+	uint32_t packets;
+	uint32_t sums[FUZZ_PACKETS_MAX];
+};
+
 /* A page and the guard behind it; a run of pages must be contiguous and has one guard. */
 static uint8_t fuzz_memory[FUZZ_PAGES_MAX * (PAGE_BYTES + FUZZ_GUARD_BYTES)];
 
-static inline void fuzz_packet(const struct engine *engine, void *state, uint8_t head,
-			       const struct span *payload, bool *alive)
+/* Whether it was good. */
+static inline bool fuzz_packet(const struct engine *engine, void *state, uint8_t head,
+			       const struct span *payload, struct fuzz_course *course)
 {
 	struct room rooms[FUZZ_PAGES_MAX];
 	uint32_t pages = (head & (FUZZ_PAGES_MAX - 1)) + 1;
@@ -33,7 +41,9 @@ static inline void fuzz_packet(const struct engine *engine, void *state, uint8_t
 			   .destination = rooms,
 			   .destination_count = room_count };
 	uint8_t *at = fuzz_memory;
+	uint32_t *sum = &course->sums[course->packets];
 	struct gw_error err;
+	bool good;
 
 	for (uint32_t i = 0; i < room_count; i++) {
 		rooms[i] = (struct room){ at, length };
@@ -41,32 +51,47 @@ static inline void fuzz_packet(const struct engine *engine, void *state, uint8_t
 		at += length + FUZZ_GUARD_BYTES;
 	}
 	err.text[0] = '\0';
-	if (engine_run(engine, state, &job, &err) < 0) {
-		/* GW_SYSTEM: no memory for the window asked for. */
-		if (err.kind != GW_PEER && err.kind != GW_SYSTEM)
-			abort();
-		if (err.text[0] == '\0')
-			abort();
-		*alive = false;
-	} else if (job.produced_bytes != pages * PAGE_BYTES) {
+	good = engine_run(engine, state, &job, &err) == 0;
+	/* GW_SYSTEM: no memory for the window asked for. */
+	if (!good && err.kind != GW_PEER && err.kind != GW_SYSTEM)
 		abort();
-	}
+	if (good ? job.produced_bytes != pages * PAGE_BYTES : err.text[0] == '\0')
+		abort();
+	*sum = 0;
 	for (uint32_t i = 0; i < room_count; i++) {
 		for (size_t guard = 0; guard < FUZZ_GUARD_BYTES; guard++) {
 			if (rooms[i].bytes[length + guard] != FUZZ_GUARD)
 				abort();
 		}
+		if (good)
+			*sum = crc32_gzip_refl(*sum, rooms[i].bytes, length);
 	}
+	course->packets += good;
+	return good;
 }
 
-static inline int fuzz_decode(enum codec_id codec, const uint8_t *data, size_t size)
+/* The codec's decoder of that name. */
+static inline const struct engine *fuzz_engine(enum codec_id codec, const char *name)
+{
+	const struct engine *const *at = engines_of(codec, DECODE);
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at++;
+	if (!*at)
+		abort();
+	return *at;
+}
+
+static inline void fuzz_decode(const struct engine *engine, const uint8_t *data,
+			       size_t size, struct fuzz_course *course)
 {
 	struct cursor in = cursor_over(data, size);
+	struct engine_options options = { .direction = DECODE };
 	struct gw_error err;
-	const struct engine *engine = engine_choose(codec, &err);
-	void *state = engine ? engine->open(DECODE, 0, &err) : NULL;
+	void *state = engine->open(engine, &options, &err);
 	bool alive = state != NULL;
 
+	course->packets = 0;
 	for (unsigned i = 0; alive && i < FUZZ_PACKETS_MAX && !cursor_at_end(&in); i++) {
 		uint8_t head = cursor_u8(&in);
 		struct span payload = { .length = cursor_be16(&in) };
@@ -76,11 +101,9 @@ static inline int fuzz_decode(enum codec_id codec, const uint8_t *data, size_t s
 		if (payload.length > left)
 			payload.length = left;
 		payload.bytes = cursor_take(&in, payload.length);
-		fuzz_packet(engine, state, head, &payload, &alive);
+		alive = fuzz_packet(engine, state, head, &payload, course);
 	}
-	if (engine)
-		engine->close(state);
-	return 0;
+	engine->close(state);
 }
 
 #endif

@@ -8,22 +8,20 @@
  * same calls did break on it (zlib-ng pull request 1253): so not from live memory. */
 #include "codec/engine_list.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <zlib.h>
 
-#include "base/own.h"
-#include "codec/software.h"
+#include "codec/stream_engine.h"
 
 /* As QEMU's: any other window could refer further back than a peer keeps. */
 #define WINDOW_BITS 15
 #define MEMORY_LEVEL 8
 
 struct zlib_state {
-	enum direction direction;
+	struct stream_engine base;
 	z_stream stream;
 	uint8_t beyond; /* where a byte goes for which there is no page */
-	struct job *finished;
 };
 
 /* The numbers mean little in a message. */
@@ -51,7 +49,7 @@ static const char *answer_name(int answer)
 	}
 }
 
-static int zlib_probe(struct gw_error *err)
+static int zlib_probe(const struct engine *engine, struct gw_error *err)
 {
 	/* zlib's own rule: the first digit is the interface. */
 	if (zlibVersion()[0] != ZLIB_VERSION[0])
@@ -60,58 +58,59 @@ static int zlib_probe(struct gw_error *err)
 	return 0;
 }
 
-static void *zlib_open(enum direction direction, int level, struct gw_error *err)
+static int init_library(struct zlib_state *state, int level, struct gw_error *err)
 {
-	OWNED_MEMORY struct zlib_state *state = NULL;
-	int answer;
+	bool encode = state->base.direction == ENCODE;
+	int answer = encode ? deflateInit2(&state->stream, level, Z_DEFLATED, WINDOW_BITS,
+					   MEMORY_LEVEL, Z_DEFAULT_STRATEGY)
+			    : inflateInit2(&state->stream, WINDOW_BITS);
 
-	if (direction == ENCODE &&
-	    codec_check_level(codec_by_id(CODEC_ZLIB), level, err) < 0)
-		return NULL;
-	state = calloc(1, sizeof(*state));
-	if (!state) {
-		fail_sys(err, ENOMEM, "zlib stream");
-		return NULL;
-	}
-	state->direction = direction;
-	answer = direction == ENCODE
-			 ? deflateInit2(&state->stream, level, Z_DEFLATED, WINDOW_BITS,
-					MEMORY_LEVEL, Z_DEFAULT_STRATEGY)
-			 : inflateInit2(&state->stream, WINDOW_BITS);
-	if (answer != Z_OK) {
-		if (answer == Z_MEM_ERROR)
-			fail_sys(err, ENOMEM, "zlib stream");
-		else
-			fail(err, GW_UNSUPPORTED, "zlib: %s answered %s",
-			     direction == ENCODE ? "deflateInit2" : "inflateInit2",
-			     answer_name(answer));
-		return NULL;
-	}
-	return MOVE(state);
+	if (answer == Z_MEM_ERROR)
+		return fail_sys(err, ENOMEM, "zlib stream");
+	if (answer != Z_OK)
+		return fail(err, GW_UNSUPPORTED, "zlib: %s answered %s",
+			    encode ? "deflateInit2" : "inflateInit2",
+			    answer_name(answer));
+	return 0;
 }
 
-static int encode(z_stream *stream, struct job *job, struct gw_error *err)
+static void *zlib_open(const struct engine *engine, const struct engine_options *options,
+		       struct gw_error *err)
 {
-	const struct room *room = &job->destination[0];
+	struct zlib_state *state =
+		stream_engine_new(sizeof(*state), engine, options, true, err);
 
-	stream->next_out = room->bytes;
-	stream->avail_out = (uInt)room->length;
-	for (uint32_t i = 0; i < job->source_count; i++) {
-		bool last = i + 1 == job->source_count;
-		int answer;
-
-		/* zlib reads through a pointer that it never made const. */
-		stream->next_in = (Bytef *)(uintptr_t)job->source[i].bytes;
-		stream->avail_in = (uInt)job->source[i].length;
-		answer = deflate(stream, last ? Z_SYNC_FLUSH : Z_NO_FLUSH);
-		if (answer != Z_OK && answer != Z_BUF_ERROR)
-			return fail(err, GW_UNSUPPORTED, "zlib: deflate answered %s",
-				    answer_name(answer));
-		/* A room filled to the brim leaves open whether the flush is complete. */
-		if (stream->avail_in > 0 || stream->avail_out == 0)
-			return fail_room(job, "zlib", err);
+	if (!state)
+		return NULL;
+	if (init_library(state, options->level, err) < 0) {
+		stream_engine_free(&state->base);
+		return NULL;
 	}
-	job->produced_bytes = room->length - stream->avail_out;
+	return state;
+}
+
+static int encode(struct zlib_state *state, struct job *job, struct gw_error *err)
+{
+	struct room room = stream_engine_room(&state->base, job);
+	z_stream *stream = &state->stream;
+	const struct span *source;
+	struct span copy;
+	int answer;
+
+	(void)stream_engine_source(&state->base, job, &source, &copy);
+	/* zlib reads through a pointer that it never made const. */
+	stream->next_in = (Bytef *)(uintptr_t)source->bytes;
+	stream->avail_in = (uInt)source->length;
+	stream->next_out = room.bytes;
+	stream->avail_out = (uInt)room.length;
+	answer = deflate(stream, Z_SYNC_FLUSH);
+	if (answer != Z_OK && answer != Z_BUF_ERROR)
+		return fail(err, GW_UNSUPPORTED, "zlib: deflate answered %s",
+			    answer_name(answer));
+	/* A room filled to the brim leaves open whether the flush is complete. */
+	if (stream->avail_in > 0 || stream->avail_out == 0)
+		return fail_room(job, &room, "zlib", err);
+	stream_engine_finish(&state->base, job, room.length - stream->avail_out);
 	return 0;
 }
 
@@ -174,35 +173,16 @@ static int decode(struct zlib_state *state, struct job *job, struct gw_error *er
 			    job->source[0].length, produced, answer_name(answer));
 	if (answer != Z_OK && answer != Z_BUF_ERROR)
 		return fail_inflate(stream, job, produced, answer, err);
-	job->produced_bytes = produced;
+	stream_engine_finish(&state->base, job, produced);
 	return 0;
 }
 
-static int zlib_submit(void *opaque, struct job *jobs[], uint32_t count,
-		       struct gw_error *err)
-{
-	struct zlib_state *state = opaque;
-	int done;
-
-	assert(count == 1 && !state->finished);
-	if (state->direction == ENCODE) {
-		assert(jobs[0]->destination_count == 1 && jobs[0]->source_count > 0);
-		done = encode(&state->stream, jobs[0], err);
-	} else {
-		assert(jobs[0]->source_count == 1);
-		done = decode(state, jobs[0], err);
-	}
-	if (done == 0)
-		state->finished = jobs[0];
-	return done;
-}
-
-static int zlib_reap(void *opaque, struct job *done[], uint32_t room, bool wait,
-		     struct gw_error *err)
+static int zlib_submit(void *opaque, struct job *job, struct gw_error *err)
 {
 	struct zlib_state *state = opaque;
 
-	return software_reap(&state->finished, done, room);
+	return state->base.direction == ENCODE ? encode(state, job, err)
+					       : decode(state, job, err);
 }
 
 static void zlib_close(void *opaque)
@@ -211,22 +191,24 @@ static void zlib_close(void *opaque)
 
 	if (!state)
 		return;
-	if (state->direction == ENCODE)
+	if (state->base.direction == ENCODE)
 		deflateEnd(&state->stream);
 	else
 		inflateEnd(&state->stream);
-	free(state);
+	stream_engine_free(&state->base);
 }
 
 const struct engine engine_zlib = {
 	.name = "zlib",
+	.accelerator = ACCELERATOR_NONE,
+	.reference = true,
 	.codec = CODEC_ZLIB,
-	.stateful = true,
-	.reads_live_memory = false,
-	.max_in_flight = SOFTWARE_MAX_IN_FLIGHT,
+	.level_min = 0,
+	.level_max = 9,
 	.probe = zlib_probe,
 	.open = zlib_open,
 	.submit = zlib_submit,
-	.reap = zlib_reap,
+	.reap = stream_engine_reap,
 	.close = zlib_close,
+	.payload_room = stream_engine_payload_room,
 };

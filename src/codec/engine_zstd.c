@@ -12,13 +12,12 @@
  * See also facebook/zstd issue 3195. */
 #include "codec/engine_list.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "codec/software.h"
+#include "codec/stream_engine.h"
 
 /* 128 MiB, the library's own limit and with it QEMU's.  QEMU's levels need 32 MiB at most. */
 #define WINDOW_LOG_MAX 27
@@ -27,12 +26,12 @@
 #define VERSION_MIN 10400u
 
 struct zstd_state {
+	struct stream_engine base;
 	ZSTD_CCtx *encoder; /* or */
 	ZSTD_DCtx *decoder;
-	struct job *finished;
 };
 
-static int zstd_probe(struct gw_error *err)
+static int zstd_probe(const struct engine *engine, struct gw_error *err)
 {
 	if (ZSTD_versionNumber() < VERSION_MIN)
 		return fail(err, GW_UNSUPPORTED, "libzstd is version %s, 1.4.0 is needed",
@@ -48,36 +47,40 @@ static void zstd_close(void *opaque)
 		return;
 	ZSTD_freeCCtx(state->encoder);
 	ZSTD_freeDCtx(state->decoder);
-	free(state);
+	stream_engine_free(&state->base);
 }
 
-static void *zstd_open(enum direction direction, int level, struct gw_error *err)
+static int init_library(struct zstd_state *state, int level, struct gw_error *err)
 {
-	struct zstd_state *state;
 	size_t answer;
 
-	if (direction == ENCODE &&
-	    codec_check_level(codec_by_id(CODEC_ZSTD), level, err) < 0)
-		return NULL;
-	state = calloc(1, sizeof(*state));
-	if (state && direction == ENCODE)
+	if (state->base.direction == ENCODE)
 		state->encoder = ZSTD_createCCtx();
-	else if (state)
+	else
 		state->decoder = ZSTD_createDCtx();
-	if (!state || (!state->encoder && !state->decoder)) {
-		fail_sys(err, ENOMEM, "zstd stream");
-		zstd_close(state);
-		return NULL;
-	}
+	if (!state->encoder && !state->decoder)
+		return fail_sys(err, ENOMEM, "zstd stream");
 	/* Level 0 is the library's default to both sides. */
-	answer = direction == ENCODE
+	answer = state->encoder
 			 ? ZSTD_CCtx_setParameter(state->encoder, ZSTD_c_compressionLevel,
 						  level)
 			 : ZSTD_DCtx_setParameter(state->decoder, ZSTD_d_windowLogMax,
 						  WINDOW_LOG_MAX);
-	if (ZSTD_isError(answer)) {
-		fail(err, GW_UNSUPPORTED, "zstd: setParameter answered %s",
-		     ZSTD_getErrorName(answer));
+	if (ZSTD_isError(answer))
+		return fail(err, GW_UNSUPPORTED, "zstd: setParameter answered %s",
+			    ZSTD_getErrorName(answer));
+	return 0;
+}
+
+static void *zstd_open(const struct engine *engine, const struct engine_options *options,
+		       struct gw_error *err)
+{
+	struct zstd_state *state =
+		stream_engine_new(sizeof(*state), engine, options, false, err);
+
+	if (!state)
+		return NULL;
+	if (init_library(state, options->level, err) < 0) {
 		zstd_close(state);
 		return NULL;
 	}
@@ -91,10 +94,10 @@ static bool is_memory(size_t answer)
 	return ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation;
 }
 
-static int encode(ZSTD_CCtx *encoder, struct job *job, struct gw_error *err)
+static int encode(struct zstd_state *state, struct job *job, struct gw_error *err)
 {
-	const struct room *room = &job->destination[0];
-	ZSTD_outBuffer out = { .dst = room->bytes, .size = room->length };
+	struct room room = stream_engine_room(&state->base, job);
+	ZSTD_outBuffer out = { .dst = room.bytes, .size = room.length };
 
 	for (uint32_t i = 0; i < job->source_count; i++) {
 		bool last = i + 1 == job->source_count;
@@ -103,7 +106,7 @@ static int encode(ZSTD_CCtx *encoder, struct job *job, struct gw_error *err)
 		size_t left;
 
 		/* Returns with work left only when the room is full. */
-		left = ZSTD_compressStream2(encoder, &out, &in,
+		left = ZSTD_compressStream2(state->encoder, &out, &in,
 					    last ? ZSTD_e_flush : ZSTD_e_continue);
 		if (ZSTD_isError(left) && is_memory(left))
 			return fail_sys(err, ENOMEM, "zstd: compressStream2");
@@ -112,9 +115,9 @@ static int encode(ZSTD_CCtx *encoder, struct job *job, struct gw_error *err)
 				    "zstd: compressStream2 answered %s",
 				    ZSTD_getErrorName(left));
 		if (in.pos < in.size || (last && left > 0))
-			return fail_room(job, "zstd", err);
+			return fail_room(job, &room, "zstd", err);
 	}
-	job->produced_bytes = out.pos;
+	stream_engine_finish(&state->base, job, out.pos);
 	return 0;
 }
 
@@ -130,8 +133,9 @@ static int fail_decode(const struct job *job, size_t produced, size_t answer,
 		    job->source[0].length);
 }
 
-static int decode(ZSTD_DCtx *decoder, struct job *job, struct gw_error *err)
+static int decode(struct zstd_state *state, struct job *job, struct gw_error *err)
 {
+	ZSTD_DCtx *decoder = state->decoder;
 	ZSTD_inBuffer in = { .src = job->source[0].bytes, .size = job->source[0].length };
 	uint8_t beyond;
 	ZSTD_outBuffer out = { .dst = &beyond, .size = sizeof(beyond) };
@@ -172,46 +176,28 @@ static int decode(ZSTD_DCtx *decoder, struct job *job, struct gw_error *err)
 				"(decompressStream wants %zu more)",
 				in.size, produced, answer);
 	}
-	job->produced_bytes = produced;
+	stream_engine_finish(&state->base, job, produced);
 	return 0;
 }
 
-static int zstd_submit(void *opaque, struct job *jobs[], uint32_t count,
-		       struct gw_error *err)
-{
-	struct zstd_state *state = opaque;
-	int done;
-
-	assert(count == 1 && !state->finished);
-	if (state->encoder) {
-		assert(jobs[0]->destination_count == 1 && jobs[0]->source_count > 0);
-		done = encode(state->encoder, jobs[0], err);
-	} else {
-		assert(jobs[0]->source_count == 1);
-		done = decode(state->decoder, jobs[0], err);
-	}
-	if (done == 0)
-		state->finished = jobs[0];
-	return done;
-}
-
-static int zstd_reap(void *opaque, struct job *done[], uint32_t room, bool wait,
-		     struct gw_error *err)
+static int zstd_submit(void *opaque, struct job *job, struct gw_error *err)
 {
 	struct zstd_state *state = opaque;
 
-	return software_reap(&state->finished, done, room);
+	return state->encoder ? encode(state, job, err) : decode(state, job, err);
 }
 
 const struct engine engine_zstd = {
 	.name = "zstd",
+	.accelerator = ACCELERATOR_NONE,
+	.reference = true,
 	.codec = CODEC_ZSTD,
-	.stateful = true,
-	.reads_live_memory = true,
-	.max_in_flight = SOFTWARE_MAX_IN_FLIGHT,
+	.level_min = 0,
+	.level_max = 20,
 	.probe = zstd_probe,
 	.open = zstd_open,
 	.submit = zstd_submit,
-	.reap = zstd_reap,
+	.reap = stream_engine_reap,
 	.close = zstd_close,
+	.payload_room = stream_engine_payload_room,
 };

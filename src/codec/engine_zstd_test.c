@@ -8,14 +8,13 @@
 
 TEST(zstd_frame_per_packet_is_accepted)
 {
-	const struct engine *zstd = engine_choose(CODEC_ZSTD, &err);
+	const struct engine *zstd = engine_named(CODEC_ZSTD, DECODE, "zstd");
 	ZSTD_CCtx *context = ZSTD_createCCtx();
 	uint64_t random = 19;
 	void *state;
 
-	CHECK(zstd && context);
-	state = zstd->open(DECODE, 0, &err);
-	CHECK(state);
+	CHECK(context);
+	state = open_engine(zstd, DECODE, 0);
 	for (int packet = 0; packet < 20; packet++) {
 		uint32_t count = 1 + (uint32_t)packet % 5;
 		size_t length;
@@ -34,14 +33,12 @@ TEST(zstd_frame_per_packet_is_accepted)
 
 TEST(zstd_frames_in_a_row_and_bytes_after_the_last_are_accepted)
 {
-	const struct engine *zstd = engine_choose(CODEC_ZSTD, &err);
+	const struct engine *zstd = engine_named(CODEC_ZSTD, DECODE, "zstd");
 	uint64_t random = 23;
 	size_t length = 0;
 	void *state;
 
-	CHECK(zstd);
-	state = zstd->open(DECODE, 0, &err);
-	CHECK(state);
+	state = open_engine(zstd, DECODE, 0);
 	fill_pages(&random, 3);
 	for (int packet = 0; packet < 2; packet++) {
 		length = 0;
@@ -70,9 +67,8 @@ static size_t frame_with_window(unsigned log)
 
 TEST(zstd_window_past_128_mib_is_refused)
 {
-	const struct engine *zstd = engine_choose(CODEC_ZSTD, &err);
+	const struct engine *zstd = engine_named(CODEC_ZSTD, DECODE, "zstd");
 
-	CHECK(zstd);
 	memset(pages, 'w', PAGE_BYTES);
 	CHECK_OK(decode_fresh(zstd, payload, frame_with_window(27), 1), &err);
 	CHECK(memcmp(landed, pages, PAGE_BYTES) == 0);

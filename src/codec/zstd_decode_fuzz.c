@@ -6,5 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	return fuzz_decode(CODEC_ZSTD, data, size);
+	struct fuzz_course course;
+
+	fuzz_decode(fuzz_engine(CODEC_ZSTD, "zstd"), data, size, &course);
+	return 0;
 }

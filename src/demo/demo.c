@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "codec/engine.h"
 #include "demo/beat_log.h"
 #include "demo/demo_destination.h"
 #include "demo/demo_source.h"
@@ -331,6 +330,7 @@ static void fill_in_source(struct demo *demo)
 		      json_object_get(left, "phases"));
 	result->throttle_percent = (uint32_t)get(left, "throttle_percent");
 	result->send_cpu_s = (double)get(left, "cpu_ns") / 1e9;
+	result_engine_read(&result->sent, json_object_get(left, "engine"));
 	result->wire_bytes = (uint64_t)get(left, "wire_bytes");
 	result->normal_pages = (uint64_t)get(left, "normal_pages");
 	result->zero_pages = (uint64_t)get(left, "zero_pages");
@@ -350,6 +350,7 @@ static void fill_in_destination(struct demo *demo)
 	result->verify_ms = (double)verify_ns / 1e6;
 	result->recv_cpu_s = (double)get(arrived, "cpu_ns") / 1e9;
 	result->receiver_known = true;
+	result_engine_read(&result->received, json_object_get(arrived, "engine"));
 	if (get(arrived, "started_at_ns") > 0 && get(demo->left, "paused_at_ns") > 0)
 		result->downtime_ms = (double)(get(arrived, "started_at_ns") - verify_ns -
 					       get(demo->left, "paused_at_ns")) /
@@ -492,19 +493,13 @@ int demo_run(const struct demo_options *options, const struct codec *codec, int 
 	*result = (struct result){
 		.guest = guest_kind_name(options->guest.kind),
 		.method = codec->name,
-		.engine = "none",
+		.sent = { .name = "none" },
+		.received = { .name = "none" },
 		.level = level,
 		.channels = options->channels,
 		.ram_bytes = options->guest.memory_bytes,
 		.status = "none",
 	};
-	if (codec->id != CODEC_NONE) {
-		const struct engine *engine = engine_choose(codec->id, err);
-
-		if (!engine)
-			return -1;
-		result->engine = engine->name;
-	}
 	failed = begin(&demo, err);
 	if (failed == 0) {
 		listen_to_both(&demo);

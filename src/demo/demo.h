@@ -12,6 +12,7 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "codec/accelerator.h"
 #include "codec/codec.h"
 #include "demo/result.h"
 #include "guest/guest.h"
@@ -31,6 +32,9 @@ struct demo_options {
 	uint64_t downtime_limit_ms;
 	bool auto_converge; /* as QEMU does unless told otherwise */
 	bool return_path;
+	/* Of both sides.  The simulated device is as it was set in this process. */
+	enum accelerator accelerator;
+	uint32_t accelerator_jobs; /* 0: default */
 	int patience_ms;
 
 	const char *uri; /* where our destination listens */

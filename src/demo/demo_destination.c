@@ -94,12 +94,14 @@ static int receive(struct destination *destination, struct listener *listener,
 			destination->link,
 			json_pack("{ss ss}", "event", "failed", "error", why.text), err);
 	return link_send(destination->link,
-			 json_pack("{ss sI sI sI sI ss}", "event", "arrived",
+			 json_pack("{ss sI sI sI sI ss so}", "event", "arrived",
 				   "started_at_ns", (json_int_t)report.started_at_ns,
 				   "verify_ns", (json_int_t)destination->verify_ns,
 				   "cpu_ns", (json_int_t)(destination->cpu_ns - cpu_ns),
 				   "wire_bytes", (json_int_t)report.wire_bytes,
-				   "checksum", destination->sum),
+				   "checksum", destination->sum, "engine",
+				   result_engine_tell(receiver_report_engine(&report),
+						      &report.counters.engine)),
 			 err);
 }
 
@@ -187,6 +189,8 @@ int demo_destination(const struct demo_options *options, struct link *link,
 		.machine = options->machine ? options->machine
 					    : guest_machine_name(options->guest.kind),
 		.guest = &guest,
+		.accelerator = options->accelerator,
+		.accelerator_jobs = options->accelerator_jobs,
 		.patience_ms = options->patience_ms,
 		.log = options->log,
 	};

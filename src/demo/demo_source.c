@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "channel/channel.h"
+#include "codec/engine.h"
 #include "demo/beat_log.h"
 #include "guest/proof.h"
 #include "migrate/parameters.h"
@@ -197,7 +198,7 @@ static json_t *phases_json(uint64_t sync_ns, const struct phases *phases)
 static json_t *report_json(const struct sender_report *report, uint64_t cpu_ns,
 			   const char *tracker)
 {
-	return json_pack("{ss ss sI sI sI sI sI sI sI sI si sI ss si so so}", "event",
+	return json_pack("{ss ss sI sI sI sI sI sI sI sI si sI ss si so so so}", "event",
 			 "result", "state", migration_state_name(report->state), "guest",
 			 (json_int_t)report->guest, "total_ns",
 			 (json_int_t)report->total_ns, "setup_ns",
@@ -210,7 +211,8 @@ static json_t *report_json(const struct sender_report *report, uint64_t cpu_ns,
 			 (int)report->rounds, "cpu_ns", (json_int_t)cpu_ns, "tracker",
 			 tracker, "throttle_percent", (int)report->throttle_percent_most,
 			 "split", split_json(&report->downtime_split), "phases",
-			 phases_json(report->sync_ns, &report->counters.phases));
+			 phases_json(report->sync_ns, &report->counters.phases), "engine",
+			 result_engine_tell(report->engine, &report->counters.engine));
 }
 
 /* It has to beat again, however slow this host is. */
@@ -293,6 +295,8 @@ static int migrate(struct source *source, const struct codec *codec, int level,
 		.channel_count = options->channels,
 		.method = codec->id,
 		.level = level,
+		.accelerator = options->accelerator,
+		.accelerator_jobs = options->accelerator_jobs,
 		.max_bandwidth = options->max_bandwidth,
 		.downtime_limit_ms = options->downtime_limit_ms,
 		.return_path = options->return_path,
@@ -336,13 +340,27 @@ static int migrate(struct source *source, const struct codec *codec, int level,
 	return link_send(source->link, result, err);
 }
 
+/* Before there is a guest: a probe belongs into the process that will use the device. */
+static int check_engine(const struct demo_options *options, const struct codec *codec,
+			int level, struct gw_error *err)
+{
+	if (accelerator_check(options->accelerator, err) < 0)
+		return -1;
+	if (codec->id == CODEC_NONE)
+		return 0;
+	return engine_choose(codec->id, ENCODE, level, options->accelerator, err) ? 0
+										  : -1;
+}
+
 int demo_source(const struct demo_options *options, const struct codec *codec, int level,
 		struct link *link, struct gw_error *err)
 {
 	struct source source = { .options = options, .link = link };
 	int failed;
 
-	failed = make_guest(&source, err);
+	failed = check_engine(options, codec, level, err);
+	if (failed == 0)
+		failed = make_guest(&source, err);
 	if (failed == 0) {
 		interrupt_sleep(NULL, WARM_UP_MS * NS_PER_MS);
 		await_beats(&source, 1);

@@ -55,7 +55,7 @@ json_t *result_json(const struct result *result)
 {
 	json_t *json = json_pack(
 		"{ss ss si si sf sf sf sf sf sf so sf so sI sI sI sI si sf ss}", "method",
-		result->method, "engine", result->engine, "level", result->level,
+		result->method, "engine", result->sent.name, "level", result->level,
 		"channels", (int)result->channels, "total_ms", result->total_ms,
 		"downtime_ms", result->downtime_ms, "setup_ms", result->setup_ms,
 		"throughput_mbps", result_throughput_mbps(result), "pages_per_second",
@@ -85,6 +85,15 @@ json_t *result_json(const struct result *result)
 	json_object_set_new(json, "guest", json_string(result->guest));
 	json_object_set_new(json, "downtime_split", split_json(&result->split));
 	json_object_set_new(json, "phases", phases_json(&result->phases));
+	json_object_set_new(json, "engine_counters",
+			    result_engine_counters_json(&result->sent.counters));
+	json_object_set_new(json, "recv_engine",
+			    result->receiver_known ? json_string(result->received.name)
+						   : json_null());
+	json_object_set_new(json, "recv_engine_counters",
+			    result->receiver_known ? result_engine_counters_json(
+							     &result->received.counters)
+						   : json_null());
 	json_object_set_new(json, "throttle_percent",
 			    json_integer((json_int_t)result->throttle_percent));
 	if (result->error[0])

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "demo/result_engine.h"
+
 enum verdict {
 	VERDICT_NONE, /* nobody could compare */
 	VERDICT_YES,
@@ -35,7 +37,8 @@ struct result_phases {
 struct result {
 	const char *guest; /* its kind */
 	const char *method;
-	const char *engine;
+	struct result_engine sent;
+	struct result_engine received; /* only where receiver_known */
 	int level;
 	uint32_t channels;
 	const char *status; /* of the source, QEMU's name */

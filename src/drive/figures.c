@@ -56,6 +56,7 @@ void figures_fill(struct figures *figures, const struct migration_status *status
 				 : over(normal, (double)status->page_bytes, wire),
 	};
 	snprintf(figures->status, sizeof(figures->status), "%s", status->state);
+	snprintf(figures->engine, sizeof(figures->engine), "%s", status->engine);
 }
 
 static json_t *real(double value)
@@ -70,10 +71,12 @@ static json_t *whole(double value)
 
 json_t *figures_json(const struct figures *figures)
 {
-	/* The engine and the proof are the two sides' own affair. */
+	json_t *engine = figures->engine[0] ? json_string(figures->engine) : json_null();
+
+	/* The proof is the two sides' own affair. */
 	return json_pack(
 		"{ss so si sI so so so so so so so so so so so so so so so so ss}",
-		"method", figures->tuned.method, "engine", json_null(), "level",
+		"method", figures->tuned.method, "engine", engine, "level",
 		(int)figures->tuned.level, "channels",
 		(json_int_t)figures->tuned.channels, "total_ms", real(figures->total_ms),
 		"downtime_ms", real(figures->downtime_ms), "setup_ms",

@@ -13,6 +13,7 @@
 struct figures {
 	struct tuned tuned;
 	char status[32]; /* of the source, QEMU's name */
+	char engine[32]; /* of the source; "": it tells none */
 	double total_ms, downtime_ms, setup_ms;
 	double throughput_mbps, pages_per_second;
 	double send_cpu_s, recv_cpu_s, send_cpu_percent, recv_cpu_percent;

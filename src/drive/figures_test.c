@@ -16,6 +16,7 @@ static const struct migration_status completed = {
 	.normal_pages = 500,
 	.page_bytes = 4096,
 	.syncs = 3,
+	.engine = "isal",
 };
 
 static const struct cpu_use cpu = { .send_s = 0.1,
@@ -48,6 +49,16 @@ TEST(figures_are_made_of_what_is_told)
 	CHECK_EQ(figures.send_cpu_percent, 25);
 	CHECK(figures.recv_cpu_percent < 0);
 	CHECK_EQ(figures.rounds, 3);
+	CHECK_STR(figures.engine, "isal");
+}
+
+TEST(who_computed_is_told_where_it_is_known)
+{
+	struct figures figures = fill(&completed, "zlib", &recent);
+	json_t *json = figures_json(&figures);
+
+	CHECK_STR(json_string_value(json_object_get(json, "engine")), "isal");
+	json_decref(json);
 }
 
 TEST(old_qemus_do_not_know_what_they_compressed_to)
@@ -94,5 +105,6 @@ TEST(unknown_is_null)
 }
 
 TEST_MAIN(TEST_OF(figures_are_made_of_what_is_told),
+	  TEST_OF(who_computed_is_told_where_it_is_known),
 	  TEST_OF(old_qemus_do_not_know_what_they_compressed_to),
 	  TEST_OF(unknown_is_null))

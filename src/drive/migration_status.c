@@ -47,6 +47,8 @@ static void parse_own(struct migration_status *status, const json_t *own)
 	char verdict[16];
 
 	text(status->guest, sizeof(status->guest), own, "guest");
+	text(status->engine, sizeof(status->engine), json_object_get(own, "engine"),
+	     "name");
 	if (!json_is_object(seen))
 		return;
 	text(verdict, sizeof(verdict), seen, "verdict");

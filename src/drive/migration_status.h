@@ -30,7 +30,8 @@ struct migration_status {
 	/* Of "x-godwit". */
 	bool has_convergence;
 	struct convergence convergence;
-	char guest[16]; /* source, destination, unknown; "" when not told */
+	char guest[16];	 /* source, destination, unknown; "" when not told */
+	char engine[32]; /* who computes the method; "" when not told */
 };
 
 void migration_status_parse(struct migration_status *status, const json_t *answer);

@@ -42,7 +42,8 @@ static const char *const own_active =
 	"\"page-size\":4096,\"pages-per-second\":100},\"x-godwit\":{\"round\":2,"
 	"\"bytes-per-second\":1000000,\"convergence\":{\"verdict\":\"no\","
 	"\"dirty-bytes-per-second\":2000000,\"bytes-per-second\":1000000,"
-	"\"remaining-bytes\":524288,\"downtime-would-do\":4600},\"guest\":\"source\"}}";
+	"\"remaining-bytes\":524288,\"downtime-would-do\":4600},\"guest\":\"source\","
+	"\"engine\":{\"name\":\"isal\",\"units\":7}}}";
 
 TEST(qemu_7_2_that_completed_is_read)
 {
@@ -93,6 +94,7 @@ TEST(our_own_says_whether_it_converges)
 	CHECK_EQ(status.convergence.remaining_bytes, 524288);
 	CHECK_EQ(status.convergence.downtime_would_do_ms, 4600);
 	CHECK_STR(status.guest, "source");
+	CHECK_STR(status.engine, "isal");
 	CHECK_CONTAINS(migration_status_line(&status, "none", line, sizeof(line)),
 		       "throttle 20 %");
 }

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/accelerator.h"
+#include "codec/codec.h"
+
 #define NAME_MAX_BYTES 64u
 
 void tuning_init(struct tuning *tuning)
@@ -68,10 +71,31 @@ static int parse_cap(const char *item, char name[NAME_MAX_BYTES], bool *on,
 
 /* ---- without a peer ---- */
 
-static bool method_has_level(const char *method)
+static int check_level(const struct tuning *tuning, struct gw_error *err)
 {
-	return strcmp(method, "zlib") == 0 || strcmp(method, "zstd") == 0 ||
-	       strcmp(method, "qatzip") == 0;
+	const struct codec *codec = NULL;
+
+	if (tuning->level == TUNING_UNSET)
+		return 0;
+	if (tuning->method)
+		codec = codec_by_name(tuning->method, err);
+	if (!codec || codec->level_max == 0)
+		return fail(err, GW_USAGE,
+			    "--level %" PRIu64 ": needs --method zlib, zstd or qatzip",
+			    tuning->level);
+	if (codec_check_level(codec, (int)tuning->level, err) < 0)
+		return fail_in(err, "--level");
+	return 0;
+}
+
+static int check_accelerator(const struct tuning *tuning, struct gw_error *err)
+{
+	enum accelerator known;
+
+	if (tuning->accelerator &&
+	    accelerator_by_name(tuning->accelerator, &known, err) < 0)
+		return fail_in(err, "--accelerator");
+	return 0;
 }
 
 int tuning_check(const struct tuning *tuning, struct gw_error *err)
@@ -85,11 +109,8 @@ int tuning_check(const struct tuning *tuning, struct gw_error *err)
 		return fail(err, GW_USAGE,
 			    "--method %.40s: needs page channels, --channels 0 has none",
 			    tuning->method);
-	if (tuning->level != TUNING_UNSET &&
-	    (!tuning->method || !method_has_level(tuning->method)))
-		return fail(err, GW_USAGE,
-			    "--level %" PRIu64 ": needs --method zlib, zstd or qatzip",
-			    tuning->level);
+	if (check_level(tuning, err) < 0 || check_accelerator(tuning, err) < 0)
+		return -1;
 	for (uint32_t i = 0; i < tuning->set_count; i++)
 		if (!split("set", tuning->sets[i], name, "NAME=VALUE", err))
 			return -1;
@@ -279,8 +300,25 @@ static int put_number(json_t *wanted, const char *name, uint64_t value,
 	return put(wanted, name, json_integer((json_int_t)value), err);
 }
 
-static int collect_parameters(const struct tuning *tuning, const json_t *shown,
-			      json_t *wanted, struct gw_error *err)
+/* QEMU computes a method with what it was built with, and has no name for the choice. */
+static int put_accelerator(const struct tuning *tuning, const char *role,
+			   const json_t *shown, json_t *wanted, struct gw_error *err)
+{
+	static const char name[] = "compression-accelerator";
+
+	if (!tuning->accelerator)
+		return 0;
+	if (!json_object_get(shown, name))
+		return fail(
+			err, GW_UNSUPPORTED,
+			"--accelerator %s: the %s has no parameter %s, it is no godwit "
+			"vm; a QEMU computes a method with what it was built with",
+			tuning->accelerator, role, name);
+	return put(wanted, name, json_string(tuning->accelerator), err);
+}
+
+static int collect_parameters(const struct tuning *tuning, const char *role,
+			      const json_t *shown, json_t *wanted, struct gw_error *err)
 {
 	char level[NAME_MAX_BYTES];
 
@@ -292,7 +330,8 @@ static int collect_parameters(const struct tuning *tuning, const json_t *shown,
 		return -1;
 	snprintf(level, sizeof(level), "multifd-%.20s-level",
 		 tuning->method ? tuning->method : "");
-	if (put_number(wanted, level, tuning->level, err) < 0 ||
+	if (put_accelerator(tuning, role, shown, wanted, err) < 0 ||
+	    put_number(wanted, level, tuning->level, err) < 0 ||
 	    put_number(wanted, "max-bandwidth", tuning->max_bandwidth, err) < 0 ||
 	    put_number(wanted, "downtime-limit", tuning->downtime_limit_ms, err) < 0)
 		return -1;
@@ -361,7 +400,8 @@ static int tune_parameters(const struct tuning *tuning, struct qmp_peer *peer,
 		qmp_peer_execute(peer, "query-migrate-parameters", NULL, &shown, err);
 
 	if (failed == 0)
-		failed = collect_parameters(tuning, shown, wanted, err);
+		failed = collect_parameters(tuning, qmp_peer_role(peer), shown, wanted,
+					    err);
 	if (failed == 0 && json_object_size(wanted) > 0)
 		failed = qmp_peer_execute(peer, "migrate-set-parameters",
 					  json_incref(wanted), NULL, err);

@@ -16,7 +16,8 @@
 
 /* What is wanted; the texts are borrowed.  tuning_init() is a wish for nothing. */
 struct tuning {
-	const char *method; /* NULL: as it is */
+	const char *method;	 /* NULL: as it is */
+	const char *accelerator; /* likewise; of guests of ours alone */
 	uint64_t
 		level; /* of that method; these: TUNING_UNSET leaves things as they are */
 	uint64_t channels; /* 0: no multifd */

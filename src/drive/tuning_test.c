@@ -2,6 +2,7 @@
 /* tuning_test.c - values get the type that the peer shows; what is wrong anyhow is refused. */
 #include "drive/tuning.h"
 
+#include "codec/accelerator.h"
 #include "tests/check.h"
 
 /* What becomes of `text` for a parameter that is shown as `shown`, as JSON; or the error. */
@@ -83,12 +84,18 @@ TEST(wishes_that_cannot_be_are_refused)
 	CHECK_STR(refusal(&tuning), "--level 3: needs --method zlib, zstd or qatzip");
 	tuning.method = "none";
 	CHECK_STR(refusal(&tuning), "--level 3: needs --method zlib, zstd or qatzip");
+	tuning.method = "qpl";
+	CHECK_STR(refusal(&tuning), "--level 3: needs --method zlib, zstd or qatzip");
+	tuning.method = "lz4";
+	CHECK_STR(refusal(&tuning), "--level 3: needs --method zlib, zstd or qatzip");
 	tuning.method = "zstd";
 	CHECK_OK(tuning_check(&tuning, &err), &err);
 	tuning.channels = 0;
 	CHECK_STR(refusal(&tuning),
 		  "--method zstd: needs page channels, --channels 0 has none");
 	tuning_init(&tuning);
+	tuning.method = "lz4"; /* what is not known here may be known there */
+	CHECK_OK(tuning_check(&tuning, &err), &err);
 	tuning.method = "";
 	CHECK_STR(refusal(&tuning), "--method: a name such as zstd is expected");
 	tuning_init(&tuning);
@@ -108,7 +115,41 @@ TEST(wishes_that_cannot_be_are_refused)
 	CHECK_OK(tuning_check(&tuning, &err), &err);
 }
 
+TEST(levels_are_those_of_the_method)
+{
+	struct tuning tuning;
+	struct gw_error err;
+
+	tuning_init(&tuning);
+	tuning.method = "qatzip";
+	tuning.level = 9;
+	CHECK_OK(tuning_check(&tuning, &err), &err);
+	tuning.level = 0;
+	CHECK_STR(refusal(&tuning), "--level: qatzip level 0: 1 to 9 are allowed");
+	tuning.method = "zlib";
+	CHECK_OK(tuning_check(&tuning, &err), &err);
+	tuning.level = 10;
+	CHECK_STR(refusal(&tuning), "--level: zlib level 10: 0 to 9 are allowed");
+}
+
+TEST(accelerators_are_known_by_name)
+{
+	struct tuning tuning;
+	struct gw_error err;
+
+	tuning_init(&tuning);
+	for (unsigned i = 0; i < ACCELERATOR_COUNT; i++) {
+		tuning.accelerator = accelerator_name(i);
+		CHECK_OK(tuning_check(&tuning, &err), &err);
+	}
+	tuning.accelerator = "iaa";
+	CHECK_CONTAINS(refusal(&tuning), "--accelerator: ");
+	CHECK_CONTAINS(refusal(&tuning), "qatzip");
+}
+
 TEST_MAIN(TEST_OF(value_gets_the_type_that_is_shown),
 	  TEST_OF(value_of_another_type_is_refused),
 	  TEST_OF(value_of_what_is_not_shown_goes_by_its_looks),
-	  TEST_OF(wishes_that_cannot_be_are_refused))
+	  TEST_OF(wishes_that_cannot_be_are_refused),
+	  TEST_OF(levels_are_those_of_the_method),
+	  TEST_OF(accelerators_are_known_by_name))

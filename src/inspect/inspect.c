@@ -15,6 +15,8 @@ struct inspection *inspection_new(const struct inspect_options *options,
 		.dialect = options->dialect,
 		.adopt_blocks = true,
 		.memory_limit_bytes = options->memory_limit_bytes,
+		.accelerator = options->accelerator,
+		.accelerator_jobs = options->accelerator_jobs,
 		.patience_ms = options->patience_ms,
 		.log = options->log,
 	};
@@ -90,20 +92,22 @@ static json_t *blocks_json(const struct inspection *inspection)
 	return blocks;
 }
 
-static json_t *methods_json(const struct counters *counters)
+static json_t *methods_json(const struct receiver_report *report)
 {
 	json_t *methods = json_object();
 
 	for (unsigned i = 0; i < CODEC_COUNT; i++) {
-		const struct method_counters *method = &counters->methods[i];
+		const struct method_counters *method = &report->counters.methods[i];
 
 		if (method->packets > 0)
-			json_object_set_new(methods, codec_by_id((enum codec_id)i)->name,
-					    json_pack("{sI sI sI}", "packets",
-						      (json_int_t)method->packets,
-						      "pages", (json_int_t)method->pages,
-						      "payload_bytes",
-						      (json_int_t)method->payload_bytes));
+			json_object_set_new(
+				methods, codec_by_id((enum codec_id)i)->name,
+				json_pack("{sI sI sI ss}", "packets",
+					  (json_int_t)method->packets, "pages",
+					  (json_int_t)method->pages, "payload_bytes",
+					  (json_int_t)method->payload_bytes, "engine",
+					  report->engines[i] ? report->engines[i]
+							     : "none"));
 	}
 	return methods;
 }
@@ -143,10 +147,10 @@ json_t *inspection_json(const struct inspection *inspection)
 		report->switchover_start, "channels",
 		(json_int_t)inspection->options.channel_count, "blocks",
 		blocks_json(inspection), "parts", (json_int_t)report->parts, "barriers",
-		(json_int_t)report->barriers, "methods", methods_json(counters),
-		"packets", (json_int_t)counters->packets, "syncs",
-		(json_int_t)counters->syncs, "normal_pages", (json_int_t)normal_pages,
-		"zero_pages", (json_int_t)zero_pages, "main_normal_pages",
+		(json_int_t)report->barriers, "methods", methods_json(report), "packets",
+		(json_int_t)counters->packets, "syncs", (json_int_t)counters->syncs,
+		"normal_pages", (json_int_t)normal_pages, "zero_pages",
+		(json_int_t)zero_pages, "main_normal_pages",
 		(json_int_t)report->main_normal_pages, "main_zero_pages",
 		(json_int_t)report->main_zero_pages, "wire_bytes",
 		(json_int_t)report->wire_bytes, "total_ms",

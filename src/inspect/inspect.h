@@ -9,12 +9,15 @@
 #include <jansson.h>
 
 #include "channel/listener.h"
+#include "codec/accelerator.h"
 #include "migrate/receiver.h"
 
 struct inspect_options {
 	uint32_t channel_count; /* 0: no multifd */
 	const struct dialect *dialect;
 	uint64_t memory_limit_bytes;
+	enum accelerator accelerator; /* who decodes, where it can */
+	uint32_t accelerator_jobs;    /* 0: default */
 	int patience_ms;
 	const char *dump_directory; /* NULL: RAM is not written out */
 	const struct log *log;

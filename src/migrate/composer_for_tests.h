@@ -59,15 +59,21 @@ static inline void composer_init(struct composer *c, uint32_t channel_count,
 		c->pages[i] = composer_writer();
 }
 
+static inline const struct engine *composer_engine(enum codec_id codec)
+{
+	struct gw_error err;
+
+	return engine_choose(codec, ENCODE, codec_by_id(codec)->level_default,
+			     ACCELERATOR_NONE, &err);
+}
+
 static inline void composer_clear(struct composer *c)
 {
 	free(c->main.start);
 	for (uint32_t i = 0; i < c->channel_count; i++) {
-		struct gw_error err;
-
 		free(c->pages[i].start);
 		for (unsigned id = CODEC_ZLIB; id < CODEC_COUNT; id++)
-			engine_choose((enum codec_id)id, &err)->close(c->encoders[i][id]);
+			composer_engine((enum codec_id)id)->close(c->encoders[i][id]);
 	}
 	for (uint32_t i = 0; i < COMPOSER_BLOCKS_MAX; i++) {
 		free(c->memory[i]);
@@ -219,22 +225,27 @@ static inline size_t composer_encode(struct composer *c, uint32_t channel,
 {
 	void **state = &c->encoders[channel][codec];
 	struct span source = { from, count * PAGE_BYTES };
-	struct room room = { payload, CODEC_PAYLOAD_MAX };
-	struct job job = { &source, 1, &room, 1, 0, false, NULL };
+	struct job job = { .source = &source, .source_count = 1 };
+	struct engine_options options = { .level = codec_by_id(codec)->level_default };
 	const struct engine *engine;
 	struct gw_error err;
+	size_t used = 0;
 
 	if (codec == CODEC_NONE) {
 		memcpy(payload, from, source.length);
 		return source.length;
 	}
-	engine = engine_choose(codec, &err);
+	engine = composer_engine(codec);
 	CHECK(engine);
 	if (!*state)
-		*state = engine->open(ENCODE, 1, &err);
+		*state = engine->open(engine, &options, &err);
 	CHECK(*state);
 	CHECK_OK(engine_run(engine, *state, &job, &err), &err);
-	return job.produced_bytes;
+	for (uint32_t i = 0; i < job.piece_count; i++) {
+		memcpy(payload + used, job.pieces[i].bytes, job.pieces[i].length);
+		used += job.pieces[i].length;
+	}
+	return used;
 }
 
 /* Pages first to first + count - 1 of the block, in one packet. */

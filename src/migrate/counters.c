@@ -19,4 +19,12 @@ void counters_sum(struct counters *to, const struct counters *from)
 	to->phases.engine_ns += counter_read(&from->phases.engine_ns);
 	to->phases.send_ns += counter_read(&from->phases.send_ns);
 	to->phases.wait_ns += counter_read(&from->phases.wait_ns);
+	to->engine.units += counter_read(&from->engine.units);
+	to->engine.device_units += counter_read(&from->engine.device_units);
+	to->engine.fallback_units += counter_read(&from->engine.fallback_units);
+	to->engine.retries += counter_read(&from->engine.retries);
+	to->engine.device_failures += counter_read(&from->engine.device_failures);
+	to->engine.raw_pages += counter_read(&from->engine.raw_pages);
+	to->engine.bytes_in += counter_read(&from->engine.bytes_in);
+	to->engine.bytes_out += counter_read(&from->engine.bytes_out);
 }

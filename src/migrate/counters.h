@@ -9,6 +9,7 @@
 
 #include "base/counter.h"
 #include "codec/codec.h"
+#include "codec/engine_counters.h"
 
 struct method_counters {
 	uint64_t packets;
@@ -32,6 +33,7 @@ struct counters {
 	uint64_t zero_pages;
 	uint64_t syncs;
 	struct phases phases;
+	struct engine_counters engine; /* its time is in phases */
 };
 
 /* Adds a snapshot of `from` to `to`, which only the caller uses. */

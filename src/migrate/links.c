@@ -41,8 +41,7 @@ static int open_main(struct links *l, struct gw_error *err)
 	return main_stream_open(&l->main, options->machine, options->return_path, err);
 }
 
-static int open_page_channel(struct links *l, uint32_t id, const struct engine *engine,
-			     struct gw_error *err)
+static int open_page_channel(struct links *l, uint32_t id, struct gw_error *err)
 {
 	const struct send_channel_options options = {
 		.id = id,
@@ -50,8 +49,10 @@ static int open_page_channel(struct links *l, uint32_t id, const struct engine *
 		.layout = l->options.layout,
 		.batcher = l->options.batcher,
 		.codec = codec_by_id(l->options.method),
-		.engine = engine,
+		.engine = l->options.engine,
 		.level = l->options.level,
+		.engine_jobs = l->options.engine_jobs,
+		.standing = l->options.standing,
 		.next_packet = &l->next_packet,
 		.inbox = l->options.inbox,
 		.outcome = l->options.outcome,
@@ -77,18 +78,11 @@ static int open_page_channel(struct links *l, uint32_t id, const struct engine *
 
 int links_open(struct links *l, const struct links_options *options, struct gw_error *err)
 {
-	const struct engine *engine = NULL;
-
 	*l = (struct links){ .options = *options };
-	if (options->method != CODEC_NONE && options->channel_count > 0) {
-		engine = engine_choose(options->method, err);
-		if (!engine)
-			return -1;
-	}
 	if (open_main(l, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < options->channel_count; i++)
-		if (open_page_channel(l, i, engine, err) < 0)
+		if (open_page_channel(l, i, err) < 0)
 			return -1;
 	return 0;
 }

@@ -24,6 +24,9 @@ struct links_options {
 	uint32_t channel_count;
 	enum codec_id method;
 	int level;
+	const struct engine *engine; /* NULL for codec "none" and without page channels */
+	uint32_t engine_jobs;
+	struct device_standing *standing; /* borrowed */
 	bool return_path;
 	int patience_ms;
 	/* Borrowed. */

@@ -5,9 +5,9 @@
 #include <assert.h>
 
 static const enum multifd_method methods[] = {
-	[CODEC_NONE] = MULTIFD_NONE,
-	[CODEC_ZLIB] = MULTIFD_ZLIB,
-	[CODEC_ZSTD] = MULTIFD_ZSTD,
+	[CODEC_NONE] = MULTIFD_NONE, [CODEC_ZLIB] = MULTIFD_ZLIB,
+	[CODEC_ZSTD] = MULTIFD_ZSTD, [CODEC_QPL] = MULTIFD_QPL,
+	[CODEC_UADK] = MULTIFD_UADK, [CODEC_QATZIP] = MULTIFD_QATZIP,
 };
 
 static_assert(sizeof(methods) / sizeof(methods[0]) == CODEC_COUNT, "one method a codec");
@@ -17,12 +17,13 @@ enum multifd_method method_of_codec(enum codec_id codec)
 	return methods[codec];
 }
 
-const struct codec *codec_of_method(enum multifd_method method, struct gw_error *err)
+const struct codec *codec_of_method(enum multifd_method method)
 {
-	for (unsigned i = 0; i < CODEC_COUNT; i++)
-		if (methods[i] == method)
-			return codec_by_id((enum codec_id)i);
-	fail(err, GW_UNSUPPORTED, "multifd packet: method %s is not supported",
-	     multifd_method_name(method));
-	return NULL;
+	unsigned i = 0;
+
+	while (methods[i] != method) {
+		i++;
+		assert(i < CODEC_COUNT);
+	}
+	return codec_by_id((enum codec_id)i);
 }

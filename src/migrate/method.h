@@ -8,7 +8,7 @@
 
 enum multifd_method method_of_codec(enum codec_id codec);
 
-/* NULL and GW_UNSUPPORTED for methods that we know by name only. */
-const struct codec *codec_of_method(enum multifd_method method, struct gw_error *err);
+/* Of a method that a packet's parser has let through. */
+const struct codec *codec_of_method(enum multifd_method method);
 
 #endif

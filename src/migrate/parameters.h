@@ -3,9 +3,9 @@
  * and error texts.
  *
  * A plain value, copied and owned freely.  The texts are those of QEMU 7.2 (of QEMU 10.2 for what
- * 7.2 does not have).  Parameters of QEMU that godwit does nothing with are in the table, so that
- * a query has them and a client that writes back what it read is content; to set one to anything
- * but its default is refused by name (GW_UNSUPPORTED).
+ * 7.2 does not have).  Two at the end are godwit's own.  Parameters of QEMU that godwit does
+ * nothing with are in the table, so that a query has them and a client that writes back what it
+ * read is content; to set one to anything but its default is refused by name (GW_UNSUPPORTED).
  *
  * Source: QEMU qapi/migration.json, MigrationParameters. */
 #ifndef MIGRATE_PARAMETERS_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "codec/accelerator.h"
 #include "codec/codec.h"
 
 struct sender_options;
@@ -50,6 +51,10 @@ enum parameter_id {
 	PARAMETER_XBZRLE_CACHE_SIZE,
 	PARAMETER_MAX_POSTCOPY_BANDWIDTH,
 	PARAMETER_AVAIL_SWITCHOVER_BANDWIDTH, /* 8.2 */
+	PARAMETER_MULTIFD_QATZIP_LEVEL,	      /* 9.2 */
+	/* No QEMU has these: it computes a method with what it was built with. */
+	PARAMETER_COMPRESSION_ACCELERATOR,
+	PARAMETER_COMPRESSION_ACCELERATOR_JOBS,
 	PARAMETER_COUNT,
 };
 
@@ -60,13 +65,13 @@ enum parameter_type {
 	PARAMETER_SIZE,
 	PARAMETER_BOOL,
 	PARAMETER_TEXT,
-	PARAMETER_ENUM, /* multifd-compression: a name of codec.h, or QEMU's that is not here */
+	PARAMETER_ENUM, /* a word; its number is an enum's of codec.h or accelerator.h */
 };
 
 #define PARAMETER_TEXT_MAX 255u
 
 struct parameter_value {
-	uint64_t number; /* also of a bool and, as codec_id, of an enum */
+	uint64_t number; /* also of a bool and of an enum */
 	char text[PARAMETER_TEXT_MAX + 1];
 };
 
@@ -81,7 +86,8 @@ struct parameter_spec {
 	const char *default_text;
 	const char
 		*expects; /* what QEMU's text says the range is; NULL: any of the type */
-	bool honoured;	  /* godwit acts on it */
+	const char *(*enum_name)(uint64_t number); /* of a PARAMETER_ENUM's `most` + 1 */
+	bool honoured;				   /* godwit acts on it */
 	/* The monitor takes it in MiB unless a suffix says otherwise (max-bandwidth, ...). */
 	bool monitor_mib;
 };
@@ -93,7 +99,7 @@ void parameters_init(struct parameters *parameters); /* QEMU's defaults */
 /* "multifd-channels" or "multifd_channels"; PARAMETER_COUNT when there is none. */
 enum parameter_id parameter_by_name(const char *name);
 
-/* "none", "zlib", ... of a PARAMETER_ENUM's number. */
+/* "zlib", "auto", ...: the name of a PARAMETER_ENUM's number. */
 const char *parameter_enum_name(enum parameter_id id, uint64_t number);
 
 /* All setters check type, range and what other parameters demand (max-cpu-throttle is not below
@@ -132,6 +138,16 @@ static inline uint64_t parameter(const struct parameters *parameters,
 				 enum parameter_id id)
 {
 	return parameters->values[id].number;
+}
+
+static inline enum accelerator parameters_accelerator(const struct parameters *parameters)
+{
+	return (enum accelerator)parameter(parameters, PARAMETER_COMPRESSION_ACCELERATOR);
+}
+
+static inline uint32_t parameters_accelerator_jobs(const struct parameters *parameters)
+{
+	return (uint32_t)parameter(parameters, PARAMETER_COMPRESSION_ACCELERATOR_JOBS);
 }
 
 /* The level that goes with the method that is set. */

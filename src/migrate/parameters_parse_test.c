@@ -164,13 +164,22 @@ TEST(switches_are_words)
 			      "Parameter 'cpu-throttle-tailslow' expects 'on' or 'off'");
 }
 
-TEST(methods_are_words)
+TEST(methods_and_accelerators_are_words)
 {
 	check_taken(PARAMETER_MULTIFD_COMPRESSION, "zstd", CODEC_ZSTD);
+	check_taken(PARAMETER_MULTIFD_COMPRESSION, "qatzip", CODEC_QATZIP);
+	check_taken(PARAMETER_COMPRESSION_ACCELERATOR, "none", ACCELERATOR_NONE);
+	check_taken(PARAMETER_COMPRESSION_ACCELERATOR_JOBS, "0x80", 128);
 	check_refused(PARAMETER_MULTIFD_COMPRESSION, "Zlib",
 		      "Parameter 'multifd-compression' does not accept value 'Zlib'");
 	check_refused(PARAMETER_MULTIFD_COMPRESSION, "\033[m",
 		      "Parameter 'multifd-compression' does not accept value '\\x1b[m'");
+	check_refused(PARAMETER_COMPRESSION_ACCELERATOR, "QPL",
+		      "Parameter 'compression-accelerator' does not accept value 'QPL': "
+		      "it expects auto, none, qpl, qatzip, uadk, reference or simulated");
+	check_refused(PARAMETER_COMPRESSION_ACCELERATOR_JOBS, "129",
+		      "Parameter 'compression_accelerator_jobs' expects a value between "
+		      "1 and 128");
 }
 
 TEST(cache_sizes_of_2_to_the_63_are_no_sizes)
@@ -188,4 +197,5 @@ TEST(cache_sizes_of_2_to_the_63_are_no_sizes)
 TEST_MAIN(TEST_OF(bandwidth_is_in_mib_unless_a_suffix_says_otherwise),
 	  TEST_OF(milliseconds_take_the_suffixes_of_sizes),
 	  TEST_OF(small_numbers_are_plain_integers), TEST_OF(switches_are_words),
-	  TEST_OF(methods_are_words), TEST_OF(cache_sizes_of_2_to_the_63_are_no_sizes))
+	  TEST_OF(methods_and_accelerators_are_words),
+	  TEST_OF(cache_sizes_of_2_to_the_63_are_no_sizes))

@@ -96,6 +96,12 @@ static const struct range ranges[] = {
 	  "page size" },
 	{ PARAMETER_MAX_POSTCOPY_BANDWIDTH, 0, UINT64_MAX, NULL, NULL },
 	{ PARAMETER_AVAIL_SWITCHOVER_BANDWIDTH, 0, UINT64_MAX, NULL, NULL },
+	{ PARAMETER_MULTIFD_QATZIP_LEVEL, 1, 9,
+	  "Parameter 'multifd_qatzip_level' expects a value between 1 and 9",
+	  "Parameter 'multifd_qatzip_level' expects a value between 1 and 9" },
+	{ PARAMETER_COMPRESSION_ACCELERATOR_JOBS, 1, 128,
+	  "Parameter 'compression_accelerator_jobs' expects a value between 1 and 128",
+	  "Parameter 'compression_accelerator_jobs' expects a value between 1 and 128" },
 };
 
 #define RANGE_COUNT (sizeof(ranges) / sizeof(ranges[0]))
@@ -192,6 +198,9 @@ TEST(defaults_are_qemus_and_pass_their_own_check)
 		{ "xbzrle-cache-size", 67108864 },
 		{ "max-postcopy-bandwidth", 0 },
 		{ "avail-switchover-bandwidth", 0 },
+		{ "multifd-qatzip-level", 1 },
+		{ "compression-accelerator", ACCELERATOR_AUTO },
+		{ "compression-accelerator-jobs", 16 },
 	};
 	struct parameters parameters = fresh();
 	struct gw_error err;
@@ -247,10 +256,15 @@ TEST(values_of_another_type_are_refused)
 
 TEST(methods_go_by_name)
 {
-	static const char *const elsewhere[] = { "qpl", "uadk", "qatzip" };
+	static const char *const qemus[] = { "none", "zlib", "zstd",
+					     "qpl",  "uadk", "qatzip" };
 	struct parameters parameters = fresh();
 	struct gw_error err;
 
+	CHECK_EQ(CODEC_COUNT, 6);
+	for (unsigned id = 0; id < CODEC_COUNT; id++)
+		CHECK_STR(parameter_enum_name(PARAMETER_MULTIFD_COMPRESSION, id),
+			  qemus[id]);
 	for (unsigned id = 0; id < CODEC_COUNT; id++) {
 		const char *name = codec_by_id(id)->name;
 
@@ -266,20 +280,41 @@ TEST(methods_go_by_name)
 	CHECK_EQ(err.kind, GW_USAGE);
 	CHECK_STR(err.text,
 		  "Parameter 'multifd-compression' does not accept value 'lz4'");
-	for (unsigned i = 0; i < 3; i++) {
-		char text[128];
-
-		snprintf(text, sizeof(text),
-			 "Parameter 'multifd-compression' does not accept value '%s': "
-			 "godwit does not have this method yet",
-			 elsewhere[i]);
-		CHECK_EQ(parameters_set_text(&parameters, PARAMETER_MULTIFD_COMPRESSION,
-					     elsewhere[i], &err),
-			 -1);
-		CHECK_EQ(err.kind, GW_UNSUPPORTED);
-		CHECK_STR(err.text, text);
-	}
 	CHECK_EQ(parameter(&parameters, PARAMETER_MULTIFD_COMPRESSION), CODEC_COUNT - 1);
+}
+
+/* Whether it can be used here is no matter of setting it. */
+TEST(accelerators_go_by_name)
+{
+	struct parameters parameters = fresh();
+	struct gw_error err;
+
+	for (unsigned id = 0; id < ACCELERATOR_COUNT; id++) {
+		const char *name = accelerator_name(id);
+
+		CHECK_OK(parameters_set_text(&parameters,
+					     PARAMETER_COMPRESSION_ACCELERATOR, name,
+					     &err),
+			 &err);
+		CHECK_EQ(parameters_accelerator(&parameters), id);
+		CHECK_STR(parameter_enum_name(PARAMETER_COMPRESSION_ACCELERATOR, id),
+			  name);
+		CHECK_CONTAINS(parameter_specs[PARAMETER_COMPRESSION_ACCELERATOR].expects,
+			       name);
+	}
+	CHECK_EQ(parameters_set_text(&parameters, PARAMETER_COMPRESSION_ACCELERATOR,
+				     "iaa", &err),
+		 -1);
+	CHECK_EQ(err.kind, GW_USAGE);
+	CHECK_STR(err.text,
+		  "Parameter 'compression-accelerator' does not accept value 'iaa': it "
+		  "expects auto, none, qpl, qatzip, uadk, reference or simulated");
+	CHECK_EQ(parameters_set_number(&parameters, PARAMETER_COMPRESSION_ACCELERATOR, 2,
+				       &err),
+		 -1);
+	CHECK_STR(err.text, "Invalid parameter type for 'compression-accelerator', "
+			    "expected: string");
+	CHECK_EQ(parameters_accelerator(&parameters), ACCELERATOR_COUNT - 1);
 }
 
 TEST(levels_follow_the_method)
@@ -302,6 +337,17 @@ TEST(levels_follow_the_method)
 				     &err),
 		 &err);
 	CHECK_EQ(parameters_level(&parameters), 19);
+	CHECK_OK(parameters_set_number(&parameters, PARAMETER_MULTIFD_QATZIP_LEVEL, 4,
+				       &err),
+		 &err);
+	CHECK_OK(parameters_set_text(&parameters, PARAMETER_MULTIFD_COMPRESSION, "qatzip",
+				     &err),
+		 &err);
+	CHECK_EQ(parameters_level(&parameters), 4);
+	CHECK_OK(parameters_set_text(&parameters, PARAMETER_MULTIFD_COMPRESSION, "qpl",
+				     &err),
+		 &err);
+	CHECK_EQ(parameters_level(&parameters), 0);
 }
 
 TEST(what_godwit_lacks_stays_at_its_default)
@@ -382,6 +428,8 @@ TEST(sender_options_say_what_was_set)
 	CHECK_EQ(options.method, CODEC_NONE);
 	CHECK_EQ(options.max_bandwidth, 134217728);
 	CHECK_EQ(options.downtime_limit_ms, 300);
+	CHECK_EQ(options.accelerator, ACCELERATOR_AUTO);
+	CHECK_EQ(options.accelerator_jobs, 16);
 	CHECK(!options.return_path && !options.pause_before_switchover);
 	CHECK(!options.switchover_ack && !options.auto_converge.on);
 
@@ -393,6 +441,12 @@ TEST(sender_options_say_what_was_set)
 	CHECK_OK(parameters_parse(&parameters, PARAMETER_MULTIFD_ZSTD_LEVEL, "3", &err),
 		 &err);
 	CHECK_OK(parameters_parse(&parameters, PARAMETER_MULTIFD_CHANNELS, "16", &err),
+		 &err);
+	CHECK_OK(parameters_parse(&parameters, PARAMETER_COMPRESSION_ACCELERATOR,
+				  "reference", &err),
+		 &err);
+	CHECK_OK(parameters_parse(&parameters, PARAMETER_COMPRESSION_ACCELERATOR_JOBS,
+				  "5", &err),
 		 &err);
 	CHECK_OK(parameters_parse(&parameters, PARAMETER_MAX_BANDWIDTH, "0", &err), &err);
 	CHECK_OK(parameters_parse(&parameters, PARAMETER_DOWNTIME_LIMIT, "50", &err),
@@ -415,6 +469,8 @@ TEST(sender_options_say_what_was_set)
 	CHECK_EQ(options.channel_count, 16);
 	CHECK_EQ(options.method, CODEC_ZSTD);
 	CHECK_EQ(options.level, 3);
+	CHECK_EQ(options.accelerator, ACCELERATOR_REFERENCE);
+	CHECK_EQ(options.accelerator_jobs, 5);
 	CHECK_EQ(options.max_bandwidth, 0);
 	CHECK_EQ(options.downtime_limit_ms, 50);
 	CHECK(options.return_path && options.pause_before_switchover);
@@ -430,7 +486,7 @@ TEST_MAIN(TEST_OF(ranges_end_where_qemus_do), TEST_OF(every_number_has_its_range
 	  TEST_OF(defaults_are_qemus_and_pass_their_own_check),
 	  TEST_OF(names_are_found_with_dashes_and_underscores),
 	  TEST_OF(values_of_another_type_are_refused), TEST_OF(methods_go_by_name),
-	  TEST_OF(levels_follow_the_method),
+	  TEST_OF(accelerators_go_by_name), TEST_OF(levels_follow_the_method),
 	  TEST_OF(what_godwit_lacks_stays_at_its_default),
 	  TEST_OF(throttle_limits_are_checked_against_each_other),
 	  TEST_OF(sender_options_say_what_was_set))

@@ -18,7 +18,7 @@ struct receive_channel {
 	struct counters counters;
 	const struct engine *engines[CODEC_COUNT];
 	void *engine_states[CODEC_COUNT];
-	uint8_t *payload;
+	struct job job;
 	struct multifd_packet packet;
 	uint8_t header[MULTIFD_PACKET_BYTES];
 	struct room rooms[MULTIFD_PACKET_PAGES];
@@ -50,19 +50,49 @@ static uint32_t make_rooms(struct receive_channel *ch)
 static int open_engine(struct receive_channel *ch, const struct codec *codec,
 		       struct gw_error *err)
 {
+	const struct engine_options options = {
+		.direction = DECODE,
+		.jobs = ch->options.engine_jobs,
+		.standing = ch->options.standing,
+		.counters = &ch->counters.engine,
+		.interrupt = ch->options.outcome->interrupt,
+	};
+	const struct engine *engine;
+
 	if (ch->engine_states[codec->id])
 		return 0;
-	if (!ch->payload) {
-		ch->payload = malloc(CODEC_PAYLOAD_MAX);
-		if (!ch->payload)
-			return fail_sys(err, ENOMEM, "payload buffer");
-	}
-	ch->engines[codec->id] = engine_choose(codec->id, err);
-	if (!ch->engines[codec->id])
+	engine = engine_choose(codec->id, DECODE, 0, ch->options.accelerator, err);
+	if (!engine)
 		return -1;
-	ch->engine_states[codec->id] =
-		ch->engines[codec->id]->open(DECODE, codec->level_default, err);
+	/* Others read its name meanwhile. */
+	__atomic_store_n(&ch->engines[codec->id], engine, __ATOMIC_RELAXED);
+	ch->engine_states[codec->id] = engine->open(engine, &options, err);
 	return ch->engine_states[codec->id] ? 0 : -1;
+}
+
+static int decode(struct receive_channel *ch, const struct codec *codec, uint32_t length,
+		  struct gw_error *err)
+{
+	const struct engine *engine;
+	struct span payload;
+	uint8_t *room;
+	void *state;
+
+	if (open_engine(ch, codec, err) < 0)
+		return -1;
+	engine = ch->engines[codec->id];
+	state = ch->engine_states[codec->id];
+	room = engine->payload_room(state);
+	if (channel_read_exactly(ch->channel, room, length, err) < 0)
+		return -1;
+	payload = (struct span){ room, length };
+	ch->job = (struct job){
+		.source = &payload,
+		.source_count = 1,
+		.destination = ch->rooms,
+		.destination_count = make_rooms(ch),
+	};
+	return engine_run(engine, state, &ch->job, err);
 }
 
 static int receive_pages(struct receive_channel *ch, const struct codec *codec,
@@ -70,8 +100,6 @@ static int receive_pages(struct receive_channel *ch, const struct codec *codec,
 {
 	uint32_t length = ch->packet.payload_bytes, room_count;
 	struct iovec into[MULTIFD_PACKET_PAGES];
-	struct span payload;
-	struct job job;
 
 	if (codec->id == CODEC_NONE) {
 		room_count = make_rooms(ch);
@@ -88,18 +116,7 @@ static int receive_pages(struct receive_channel *ch, const struct codec *codec,
 			return -1;
 		}
 	}
-	if (open_engine(ch, codec, err) < 0 ||
-	    channel_read_exactly(ch->channel, ch->payload, length, err) < 0)
-		return -1;
-	payload = (struct span){ ch->payload, length };
-	job = (struct job){
-		.source = &payload,
-		.source_count = 1,
-		.destination = ch->rooms,
-		.destination_count = make_rooms(ch),
-	};
-	return engine_run(ch->engines[codec->id], ch->engine_states[codec->id], &job,
-			  err);
+	return decode(ch, codec, length, err);
 }
 
 /* Return: 1 a header was read, 0 the peer closed between two packets, -1 error. */
@@ -139,10 +156,10 @@ static int receive_packet(struct receive_channel *ch, struct gw_error *err)
 		landing_zero(*ch->options.landing, (uint32_t)packet->block,
 			     packet->offsets[packet->normal_pages + i] >> PAGE_BITS);
 	if (packet->normal_pages > 0) {
-		const struct codec *codec = codec_of_method(packet->method, err);
+		const struct codec *codec = codec_of_method(packet->method);
 		struct method_counters *method;
 
-		if (!codec || receive_pages(ch, codec, err) < 0)
+		if (receive_pages(ch, codec, err) < 0)
 			return -1;
 		method = &ch->counters.methods[codec->id];
 		counter_add(&method->packets, 1);
@@ -250,6 +267,18 @@ const struct counters *receive_channel_counters(const struct receive_channel *ch
 	return &ch->counters;
 }
 
+void receive_channel_engines(const struct receive_channel *ch,
+			     const char *names[CODEC_COUNT])
+{
+	for (unsigned i = 0; i < CODEC_COUNT; i++) {
+		const struct engine *engine =
+			__atomic_load_n(&ch->engines[i], __ATOMIC_RELAXED);
+
+		if (engine)
+			names[i] = engine->name;
+	}
+}
+
 uint64_t receive_channel_wire_bytes(const struct receive_channel *ch)
 {
 	return channel_bytes_read(ch->channel) + MULTIFD_INIT_BYTES;
@@ -267,7 +296,6 @@ void receive_channel_stop(struct receive_channel *ch)
 		if (ch->engines[i])
 			ch->engines[i]->close(ch->engine_states[i]);
 	queue_free(ch->releases);
-	free(ch->payload);
 	channel_free(ch->channel);
 	free(ch);
 }

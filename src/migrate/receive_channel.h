@@ -10,6 +10,7 @@
 
 #include "base/queue.h"
 #include "channel/channel.h"
+#include "codec/device_standing.h"
 #include "codec/engine.h"
 #include "migrate/counters.h"
 #include "migrate/outcome.h"
@@ -35,6 +36,9 @@ struct receive_channel_options {
 	struct queue *inbox; /* of struct receiver_event */
 	struct outcome *outcome;
 	int patience_ms;
+	enum accelerator accelerator;
+	uint32_t engine_jobs;
+	struct device_standing *standing;
 };
 
 struct receive_channel;
@@ -48,6 +52,9 @@ receive_channel_start(const struct receive_channel_options *options,
 void receive_channel_release(struct receive_channel *channel);
 
 const struct counters *receive_channel_counters(const struct receive_channel *channel);
+/* Puts the names of the engines that it has opened into their codecs' places. */
+void receive_channel_engines(const struct receive_channel *channel,
+			     const char *names[CODEC_COUNT]);
 uint64_t receive_channel_wire_bytes(const struct receive_channel *channel);
 
 /* Joins and closes; raise the interrupt first unless the channel has closed.  NULL is fine. */

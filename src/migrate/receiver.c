@@ -40,6 +40,7 @@ struct receiver {
 	bool at_sync[MULTIFD_CHANNELS_MAX];
 	bool closed[MULTIFD_CHANNELS_MAX];
 
+	struct device_standing standing;
 	struct receiver_report *report;
 	uint64_t start_ns;
 };
@@ -439,6 +440,9 @@ static int start_channels(struct receiver *r, struct arrivals *arrivals,
 			.inbox = r->inbox,
 			.outcome = &r->outcome,
 			.patience_ms = r->options.patience_ms,
+			.accelerator = r->options.accelerator,
+			.engine_jobs = r->options.accelerator_jobs,
+			.standing = &r->standing,
 		};
 
 		channel_set_interrupt(arrivals->pages[i], r->interrupt);
@@ -525,6 +529,7 @@ static void tear_down(struct receiver *r)
 	for (uint32_t i = 0; i < r->channels_started; i++) {
 		counters_sum(&r->report->counters,
 			     receive_channel_counters(r->channels[i]));
+		receive_channel_engines(r->channels[i], r->report->engines);
 		r->report->wire_bytes += receive_channel_wire_bytes(r->channels[i]);
 		receive_channel_stop(r->channels[i]);
 	}
@@ -610,6 +615,9 @@ struct receiver *receiver_new(const struct receiver_options *options, struct ram
 	r->options = *options;
 	r->ram = ram;
 	r->pages.block = -1;
+	r->standing.log = options->log;
+	if (accelerator_check(options->accelerator, err) < 0)
+		return NULL;
 	r->interrupt = interrupt_new(err);
 	if (!r->interrupt)
 		return NULL;

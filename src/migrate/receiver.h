@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "channel/channel.h"
+#include "codec/accelerator.h"
 #include "machine/machine.h"
 #include "migrate/counters.h"
 #include "migrate/lobby.h"
@@ -35,6 +36,8 @@ struct receiver_options {
 	/* The source waits for our SWITCHOVER_ACK; it is sent with the return path's opening, for
 	 * there is no device here that would need time. */
 	bool switchover_ack;
+	enum accelerator accelerator; /* who decodes, where it can */
+	uint32_t accelerator_jobs; /* units in a device's hands a channel; 0: default */
 	/* NULL: no guest; device sections are passed over, their sizes taken from the stream's
 	 * description. */
 	const struct destination_machine *guest;
@@ -62,15 +65,27 @@ struct receiver_report {
 	uint64_t total_ns;	  /* from the stream's first byte to its end */
 	uint64_t started_at_ns;	  /* clock_now_ns() when the guest ran; 0: it never did */
 	struct counters counters; /* sums over the page channels */
+	const char *engines[CODEC_COUNT]; /* who decoded, "isal"; NULL: nobody had to */
 	/* Without a guest: */
 	bool devices_known; /* the description accounts for every byte of `device_bytes` */
 	uint64_t device_bytes;
 	struct vmdesc vmdesc;
 };
 
+/* A source that goes by QEMU sends one format.  NULL: nobody had to decode. */
+static inline const char *receiver_report_engine(const struct receiver_report *report)
+{
+	const char *engine = NULL;
+
+	for (unsigned i = 0; i < CODEC_COUNT && !engine; i++)
+		engine = report->engines[i];
+	return engine;
+}
+
 struct receiver;
 
-/* `ram` is filled when adopt_blocks, and borrowed in any case. */
+/* `ram` is filled when adopt_blocks, and borrowed in any case.
+ * Errors: GW_UNSUPPORTED an accelerator that cannot be used, with the reason. */
 struct receiver *receiver_new(const struct receiver_options *options, struct ram *ram,
 			      struct gw_error *err);
 void receiver_free(struct receiver *receiver); /* not while it runs; NULL is fine */

@@ -23,6 +23,9 @@ struct road {
 	uint64_t block_bytes; /* 0: BLOCK_BYTES */
 	uint32_t channels;
 	enum codec_id method;
+	enum accelerator accelerator;	      /* of the source */
+	enum accelerator receive_accelerator; /* of the destination */
+	uint32_t jobs;
 	const char *dialect;
 	bool no_return_path;
 	bool inspect; /* no guest at the destination */
@@ -148,6 +151,8 @@ static inline void road_run(struct road *road)
 		.channel_count = road->channels,
 		.method = road->method,
 		.level = codec_by_id(road->method)->level_default,
+		.accelerator = road->accelerator,
+		.accelerator_jobs = road->jobs,
 		.max_bandwidth = road->max_bandwidth,
 		/* 0: on until nothing is dirty */
 		.downtime_limit_ms = road->downtime_limit_ms,
@@ -166,6 +171,8 @@ static inline void road_run(struct road *road)
 		.memory_limit_bytes = UINT64_C(1) << 30,
 		.guest = road->inspect ? NULL : &guest,
 		.switchover_ack = road->switchover_ack && !road->no_ack,
+		.accelerator = road->receive_accelerator,
+		.accelerator_jobs = road->jobs,
 		.patience_ms = PATIENCE_MS,
 	};
 	struct dirty_tracker *tracker;

@@ -11,6 +11,13 @@
 
 enum order { ORDER_ROUND, ORDER_SYNC };
 
+/* A batch on its way from the dirty bits to the socket. */
+struct slot {
+	struct batch batch;
+	struct multifd_packet packet;
+	struct job job;
+};
+
 struct send_channel {
 	struct send_channel_options options;
 	struct channel *channel;
@@ -18,12 +25,11 @@ struct send_channel {
 	pthread_t thread;
 	bool running;
 	bool mid_packet; /* a write failed, and the peer has a part of it */
+	bool resending;	 /* not the first round any more */
 	struct counters counters;
 	void *engine_state;
-	uint8_t *copies;  /* of a batch, for engines that must not read live memory */
-	uint8_t *payload; /* what the engine wrote */
-	struct batch batch;
-	struct multifd_packet packet;
+	struct slot slots[JOB_SLOTS];
+	struct slot *in_engine; /* or NULL */
 	uint8_t header[MULTIFD_PACKET_BYTES];
 	struct sender_event event;
 };
@@ -33,16 +39,15 @@ static uint64_t next_packet_number(struct send_channel *ch)
 	return __atomic_fetch_add(ch->options.next_packet, 1, __ATOMIC_RELAXED);
 }
 
-/* Header and payload in one write; `payload` pieces follow the header in `iov`. */
-static int send_packet(struct send_channel *ch, struct iovec *iov, int count,
-		       struct gw_error *err)
+/* Header and payload in one write; the payload's pieces are in `iov` from 1. */
+static int send_packet(struct send_channel *ch, struct multifd_packet *packet,
+		       struct iovec *iov, int count, struct gw_error *err)
 {
 	uint64_t before = channel_bytes_written(ch->channel);
 	uint64_t start_ns = clock_now_ns(), throttled_ns;
 
-	ch->packet.number = next_packet_number(ch);
-	multifd_packet_write(ch->header, ch->options.dialect, ch->options.layout,
-			     &ch->packet);
+	packet->number = next_packet_number(ch);
+	multifd_packet_write(ch->header, ch->options.dialect, ch->options.layout, packet);
 	iov[0] = (struct iovec){ .iov_base = ch->header, .iov_len = sizeof(ch->header) };
 	throttled_ns = channel_throttled_ns(ch->channel);
 	if (channel_write_full(ch->channel, iov, count, err) < 0) {
@@ -59,10 +64,10 @@ static int send_packet(struct send_channel *ch, struct iovec *iov, int count,
 
 static int send_sync_packet(struct send_channel *ch, struct gw_error *err)
 {
+	struct multifd_packet packet = { .sync = true, .block = -1 };
 	struct iovec iov[1];
 
-	ch->packet = (struct multifd_packet){ .sync = true, .block = -1 };
-	return send_packet(ch, iov, 1, err);
+	return send_packet(ch, &packet, iov, 1, err);
 }
 
 static int send_sync(struct send_channel *ch, struct gw_error *err)
@@ -76,61 +81,24 @@ static int send_sync(struct send_channel *ch, struct gw_error *err)
 	return 0;
 }
 
-/* The normal pages of the batch as the engine may read them: in place, or a copy. */
-static uint32_t engine_source(struct send_channel *ch, const struct span **source,
-			      struct span *copy)
-{
-	const struct batch *batch = &ch->batch;
-	size_t used = 0;
+/* ---- one batch ---- */
 
-	if (ch->options.engine->reads_live_memory) {
-		*source = batch->runs;
-		return batch->run_count;
-	}
-	for (uint32_t i = 0; i < batch->run_count; i++) {
-		memcpy(ch->copies + used, batch->runs[i].bytes, batch->runs[i].length);
-		used += batch->runs[i].length;
-	}
-	*copy = (struct span){ .bytes = ch->copies, .length = used };
-	*source = copy;
-	return 1;
-}
-
-static int encode(struct send_channel *ch, struct gw_error *err)
-{
-	uint64_t start_ns = clock_now_ns();
-	struct span copy;
-	struct room room = {
-		.bytes = ch->payload,
-		.length = ch->options.codec->payload_max(ch->batch.normal_count),
-	};
-	struct job job = { .destination = &room, .destination_count = 1 };
-
-	job.source_count = engine_source(ch, &job.source, &copy);
-	if (engine_run(ch->options.engine, ch->engine_state, &job, err) < 0)
-		return -1;
-	counter_add(&ch->counters.phases.engine_ns, clock_now_ns() - start_ns);
-	ch->packet.payload_bytes = (uint32_t)job.produced_bytes;
-	return 0;
-}
-
-static void tell_zeros(struct send_channel *ch)
+static void tell_zeros(struct send_channel *ch, const struct batch *batch)
 {
 	ch->event.type = EVENT_ZEROS;
 	ch->event.channel = ch->options.id;
-	ch->event.block = ch->batch.block->index;
-	ch->event.zero_count = ch->batch.zero_count;
-	memcpy(ch->event.zero_offsets, ch->batch.zero_offsets,
-	       ch->batch.zero_count * sizeof(ch->batch.zero_offsets[0]));
+	ch->event.block = batch->block->index;
+	ch->event.zero_count = batch->zero_count;
+	memcpy(ch->event.zero_offsets, batch->zero_offsets,
+	       batch->zero_count * sizeof(batch->zero_offsets[0]));
 	queue_give(ch->options.inbox, &ch->event);
 }
 
-static int send_batch(struct send_channel *ch, struct gw_error *err)
+/* All of the header but the payload's size. */
+static void make_packet(struct send_channel *ch, struct slot *slot)
 {
-	const struct batch *batch = &ch->batch;
-	struct multifd_packet *packet = &ch->packet;
-	struct iovec iov[1 + BATCH_PAGES_MAX];
-	int count = 1;
+	const struct batch *batch = &slot->batch;
+	struct multifd_packet *packet = &slot->packet;
 
 	packet->sync = false;
 	packet->block = (int)batch->block->index;
@@ -145,27 +113,27 @@ static int send_batch(struct send_channel *ch, struct gw_error *err)
 		memcpy(packet->offsets + batch->normal_count, batch->zero_offsets,
 		       batch->zero_count * sizeof(packet->offsets[0]));
 	} else if (batch->zero_count > 0) {
-		tell_zeros(ch);
+		tell_zeros(ch, batch);
 	}
 	counter_add(&ch->counters.zero_pages, batch->zero_count);
-	if (packet->normal_pages == 0 && packet->zero_pages == 0)
-		return 0;
-	if (packet->normal_pages > 0 && ch->options.engine) {
-		if (encode(ch, err) < 0)
-			return -1;
-		iov[count++] = (struct iovec){ ch->payload, packet->payload_bytes };
-	} else if (packet->normal_pages > 0) {
-		for (uint32_t i = 0; i < batch->run_count; i++)
-			iov[count++] = (struct iovec){ (void *)batch->runs[i].bytes,
-						       batch->runs[i].length };
-		packet->payload_bytes = packet->normal_pages * (uint32_t)PAGE_BYTES;
+}
+
+/* Header and what `pieces` say. */
+static int send_slot(struct send_channel *ch, struct slot *slot,
+		     const struct span *pieces, uint32_t piece_count,
+		     struct gw_error *err)
+{
+	struct method_counters *method = &ch->counters.methods[ch->options.codec->id];
+	struct multifd_packet *packet = &slot->packet;
+	struct iovec iov[1 + JOB_PIECES_MAX];
+
+	for (uint32_t i = 0; i < piece_count; i++) {
+		iov[1 + i] = (struct iovec){ (void *)pieces[i].bytes, pieces[i].length };
+		packet->payload_bytes += (uint32_t)pieces[i].length;
 	}
-	if (send_packet(ch, iov, count, err) < 0)
+	if (send_packet(ch, packet, iov, 1 + (int)piece_count, err) < 0)
 		return -1;
 	if (packet->normal_pages > 0) {
-		struct method_counters *method =
-			&ch->counters.methods[ch->options.codec->id];
-
 		counter_add(&method->packets, 1);
 		counter_add(&method->pages, packet->normal_pages);
 		counter_add(&method->payload_bytes, packet->payload_bytes);
@@ -174,25 +142,109 @@ static int send_batch(struct send_channel *ch, struct gw_error *err)
 	return 0;
 }
 
+static int send_encoded(struct send_channel *ch, struct slot *slot, struct gw_error *err)
+{
+	return send_slot(ch, slot, slot->job.pieces, slot->job.piece_count, err);
+}
+
+/* ---- the engine, one batch ahead of the wire ---- */
+
+/* 1: encoded, 0: not yet, -1 error. */
+static int reap(struct send_channel *ch, bool wait, struct gw_error *err)
+{
+	uint64_t start_ns = clock_now_ns();
+	int done = ch->options.engine->reap(ch->engine_state, wait, err);
+
+	counter_add(&ch->counters.phases.engine_ns, clock_now_ns() - start_ns);
+	return done;
+}
+
+static int submit(struct send_channel *ch, struct slot *slot, struct gw_error *err)
+{
+	uint64_t start_ns = clock_now_ns();
+	int failed;
+
+	slot->job.slot = (uint32_t)(slot - ch->slots);
+	slot->job.source = slot->batch.runs;
+	slot->job.source_count = slot->batch.run_count;
+	failed = ch->options.engine->submit(ch->engine_state, &slot->job, err);
+	counter_add(&ch->counters.phases.engine_ns, clock_now_ns() - start_ns);
+	return failed;
+}
+
+/* Sends the batch before while the engine works on this one, and this one too if it was done at
+ * once. */
+static int encode_and_send(struct send_channel *ch, struct slot *slot,
+			   struct gw_error *err)
+{
+	struct slot *before = ch->in_engine;
+	int done;
+
+	if (before && reap(ch, true, err) < 0)
+		return -1;
+	ch->in_engine = slot;
+	if (submit(ch, slot, err) < 0 || (before && send_encoded(ch, before, err) < 0))
+		return -1;
+	done = reap(ch, false, err);
+	if (done <= 0)
+		return done;
+	ch->in_engine = NULL;
+	return send_encoded(ch, slot, err);
+}
+
+static int send_rest(struct send_channel *ch, struct gw_error *err)
+{
+	struct slot *slot = ch->in_engine;
+
+	if (!slot)
+		return 0;
+	if (reap(ch, true, err) < 0)
+		return -1;
+	ch->in_engine = NULL;
+	return send_encoded(ch, slot, err);
+}
+
+static int send_batch(struct send_channel *ch, struct slot *slot, struct gw_error *err)
+{
+	make_packet(ch, slot);
+	if (slot->packet.normal_pages == 0 && slot->packet.zero_pages == 0)
+		return 0;
+	if (slot->packet.normal_pages > 0 && ch->options.engine)
+		return encode_and_send(ch, slot, err);
+	return send_slot(ch, slot, slot->batch.runs, slot->batch.run_count, err);
+}
+
+/* ---- orders ---- */
+
+/* QEMU 10.2's receiver of uadk does not note which pages it has got: one that was data and is
+ * zero now would keep the data.  From the second round on such a page is sent as data. */
+static bool finds_zeros(const struct send_channel *ch)
+{
+	return ch->options.codec->id != CODEC_UADK || !ch->resending;
+}
+
 static int send_round(struct send_channel *ch, struct gw_error *err)
 {
 	struct claimer claimer;
 
 	claimer_init(&claimer, ch->options.batcher);
 	for (;;) {
+		struct slot *slot = &ch->slots[ch->in_engine == &ch->slots[0]];
 		bool more;
 
-		batch_reset(&ch->batch);
-		more = claimer_fill(&claimer, &ch->batch, true);
-		counter_add(&ch->counters.phases.scan_ns, ch->batch.scan_ns);
-		counter_add(&ch->counters.phases.zero_ns, ch->batch.zero_ns);
+		batch_reset(&slot->batch);
+		more = claimer_fill(&claimer, &slot->batch, finds_zeros(ch));
+		counter_add(&ch->counters.phases.scan_ns, slot->batch.scan_ns);
+		counter_add(&ch->counters.phases.zero_ns, slot->batch.zero_ns);
 		if (!more)
-			return 0;
+			break;
 		if (interrupt_raised(ch->options.outcome->interrupt))
 			return fail(err, GW_CANCELLED, "cancelled");
-		if (send_batch(ch, err) < 0)
+		if (send_batch(ch, slot, err) < 0)
 			return -1;
 	}
+	ch->resending = true;
+	return send_rest(ch, err);
 }
 
 static bool take_order(struct send_channel *ch, enum order *order)
@@ -235,12 +287,17 @@ static int prepare(struct send_channel *ch, struct gw_error *err)
 		return -1;
 	if (!engine)
 		return 0;
-	ch->payload = malloc(ch->options.codec->payload_max(BATCH_PAGES_MAX));
-	if (!engine->reads_live_memory)
-		ch->copies = malloc(BATCH_PAGES_MAX * PAGE_BYTES);
-	if (!ch->payload || (!engine->reads_live_memory && !ch->copies))
-		return fail_sys(err, ENOMEM, "buffers");
-	ch->engine_state = engine->open(ENCODE, ch->options.level, err);
+	ch->engine_state =
+		engine->open(engine,
+			     &(struct engine_options){
+				     .direction = ENCODE,
+				     .level = ch->options.level,
+				     .jobs = ch->options.engine_jobs,
+				     .standing = ch->options.standing,
+				     .counters = &ch->counters.engine,
+				     .interrupt = ch->options.outcome->interrupt,
+			     },
+			     err);
 	return ch->engine_state ? 0 : -1;
 }
 
@@ -328,8 +385,6 @@ void send_channel_stop(struct send_channel *ch, bool aborted)
 	if (ch->options.engine)
 		ch->options.engine->close(ch->engine_state);
 	queue_free(ch->orders);
-	free(ch->copies);
-	free(ch->payload);
 	channel_free(ch->channel);
 	free(ch);
 }

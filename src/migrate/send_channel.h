@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* send_channel.h - one page channel at the source: from dirty bits to the socket, outright.
  *
- * A thread that owns its engine state, batch, buffers, socket and counters.  It is told what to
- * do through a queue and answers into the migration thread's inbox.  Its first failure goes to
- * the outcome. */
+ * A thread that owns its engine state, batches, socket and counters.  It is told what to do
+ * through a queue and answers into the migration thread's inbox.  Its first failure goes to the
+ * outcome.
+ *
+ * Sending overlaps compressing: there are two batches, and while a device works on one, the
+ * thread sends the one before and looks for the one after.  Software has computed when submit
+ * returns; its batch is sent at once, and overlaps by what the socket holds. */
 #ifndef MIGRATE_SEND_CHANNEL_H
 #define MIGRATE_SEND_CHANNEL_H
 
 #include "base/log.h"
 #include "base/queue.h"
 #include "channel/channel.h"
+#include "codec/device_standing.h"
 #include "codec/engine.h"
 #include "migrate/counters.h"
 #include "migrate/outcome.h"
@@ -43,6 +48,8 @@ struct send_channel_options {
 	const struct codec *codec;
 	const struct engine *engine; /* NULL for codec "none" */
 	int level;
+	uint32_t engine_jobs;
+	struct device_standing *standing;
 	uint64_t *next_packet; /* shared by all channels */
 	struct queue *inbox;   /* of struct sender_event */
 	struct outcome *outcome;

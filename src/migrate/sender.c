@@ -52,6 +52,9 @@ static int setup(struct sender *s, struct gw_error *err)
 		.channel_count = s->options.channel_count,
 		.method = s->options.method,
 		.level = s->options.level,
+		.engine = s->engine,
+		.engine_jobs = s->options.accelerator_jobs,
+		.standing = &s->standing,
 		.return_path = s->options.return_path,
 		.patience_ms = s->options.patience_ms,
 		.layout = &s->layout,
@@ -137,6 +140,7 @@ int sender_run(struct sender *s, struct sender_report *report, struct gw_error *
 	sender_sum(s, &report->counters, &report->wire_bytes);
 	if (s->links.main_channel)
 		report->main_bytes = channel_bytes_written(s->links.main_channel);
+	report->engine = s->engine ? s->engine->name : NULL;
 	report->sync_ns = s->pace.sync_ns;
 	report->dirty_syncs = s->pace.dirty_syncs;
 	report->throttle_percent_most = s->pace.throttle_percent_most;
@@ -196,6 +200,20 @@ void sender_continue(struct sender *s)
 	wake(s);
 }
 
+/* Before anybody is connected to: what cannot be computed here is refused at once. */
+static int choose_engine(struct sender *s, struct gw_error *err)
+{
+	const struct sender_options *options = &s->options;
+
+	if (codec_check_level(codec_by_id(options->method), options->level, err) < 0)
+		return -1;
+	if (options->method == CODEC_NONE || options->channel_count == 0)
+		return accelerator_check(options->accelerator, err);
+	s->engine = engine_choose(options->method, ENCODE, options->level,
+				  options->accelerator, err);
+	return s->engine ? 0 : -1;
+}
+
 struct sender *sender_new(const struct sender_options *options, const struct ram *ram,
 			  struct dirty_tracker *tracker,
 			  const struct source_machine *machine, struct gw_error *err)
@@ -223,7 +241,8 @@ struct sender *sender_new(const struct sender_options *options, const struct ram
 	throttle_init(&s->throttle, options->max_bandwidth);
 	s->max_bandwidth = throttle_rate(&s->throttle);
 	atomic_init(&s->downtime_limit_ms, options->downtime_limit_ms);
-	if (codec_check_level(codec_by_id(options->method), options->level, err) < 0)
+	s->standing.log = options->log;
+	if (choose_engine(s, err) < 0)
 		return NULL;
 	s->interrupt = interrupt_new(err);
 	if (!s->interrupt)

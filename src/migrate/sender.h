@@ -50,6 +50,7 @@ struct sender_progress {
 	uint32_t throttle_percent;     /* auto-converge; 0: not throttled */
 	struct convergence convergence;
 	struct counters counters; /* sums over the page channels */
+	const char *engine;	  /* who computes, "isal"; NULL: nobody has to */
 };
 
 struct sender_options {
@@ -67,6 +68,8 @@ struct sender_options {
 	uint32_t channel_count;
 	enum codec_id method;
 	int level;
+	enum accelerator accelerator; /* who computes it */
+	uint32_t accelerator_jobs; /* units in a device's hands a channel; 0: default */
 	uint64_t
 		max_bandwidth; /* bytes a second over all channels together; 0: unlimited */
 	uint64_t downtime_limit_ms;
@@ -123,11 +126,13 @@ struct sender_report {
 	uint32_t throttle_percent_most; /* of auto-converge; 0: it never had to */
 	struct convergence convergence; /* the last verdict */
 	struct counters counters;	/* sums over the page channels */
+	const char *engine;		/* who computed, "isal"; NULL: nobody had to */
 };
 
 struct sender;
 
-/* `ram`, `tracker`, `machine` and what `options` points to are borrowed while it lives. */
+/* `ram`, `tracker`, `machine` and what `options` points to are borrowed while it lives.
+ * Errors: GW_USAGE a level, GW_UNSUPPORTED an accelerator that cannot be used, with the reason. */
 struct sender *sender_new(const struct sender_options *options, const struct ram *ram,
 			  struct dirty_tracker *tracker,
 			  const struct source_machine *machine, struct gw_error *err);

@@ -50,6 +50,7 @@ void sender_tell(struct sender *s)
 		.pages_per_s = s->pace.pages_per_s,
 		.throttle_percent = s->pace.throttle.percent,
 		.convergence = s->pace.convergence,
+		.engine = s->engine ? s->engine->name : NULL,
 	};
 
 	s->told_ns = clock_now_ns();

@@ -39,6 +39,8 @@ struct sender {
 
 	struct layout layout;
 	struct batcher *batcher;
+	const struct engine *engine; /* NULL: nothing to compute */
+	struct device_standing standing;
 	struct links links;
 	struct counters main_counters; /* of pages that travel on main */
 

@@ -146,6 +146,8 @@ static void incoming_ended(void *state)
 	struct gw_error why;
 	int failed = incoming_end(MOVE(c->incoming), &report, &why);
 
+	c->info.decoder = receiver_report_engine(&report);
+	c->info.decoded = report.counters.engine;
 	c->info.listening[0] = '\0';
 	if (failed == 0) {
 		log_line(c->options->log, LOG_LEVEL_INFO,
@@ -354,6 +356,8 @@ static int receive(struct controls *c, const char *uri, bool exit_on_error,
 			.dialect = dialect_of_machine(machine(c)),
 			.machine = machine(c),
 			.switchover_ack = c->capabilities.on[CAPABILITY_SWITCHOVER_ACK],
+			.accelerator = parameters_accelerator(&c->parameters),
+			.accelerator_jobs = parameters_accelerator_jobs(&c->parameters),
 			.patience_ms = c->options->patience_ms,
 			.log = c->options->log,
 		},

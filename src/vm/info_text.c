@@ -106,6 +106,38 @@ static void print_figures(struct text *text, const json_t *json,
 #define PRINT_FIGURES(text_, json_, figures_) \
 	print_figures(text_, json_, figures_, sizeof(figures_) / sizeof((figures_)[0]))
 
+static json_int_t integer(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
+static void print_engine(struct text *text, const json_t *engine)
+{
+	json_int_t there = integer(engine, "device-units");
+	json_int_t here = integer(engine, "fallback-units");
+	json_int_t retries = integer(engine, "retries");
+	json_int_t failures = integer(engine, "device-failures");
+	char device[160] = "";
+
+	if (!engine)
+		return;
+	/* Software alone has none of these. */
+	if (there + here + retries + failures > 0)
+		snprintf(device, sizeof(device),
+			 " (device %" JSON_INTEGER_FORMAT
+			 ", software in its stead %" JSON_INTEGER_FORMAT
+			 ", retries %" JSON_INTEGER_FORMAT
+			 ", device failures %" JSON_INTEGER_FORMAT ")",
+			 there, here, retries, failures);
+	text_line(text,
+		  "engine: %s, %" JSON_INTEGER_FORMAT " units%s, %" JSON_INTEGER_FORMAT
+		  " raw pages, %" JSON_INTEGER_FORMAT " kbytes in, %" JSON_INTEGER_FORMAT
+		  " kbytes out",
+		  json_string_value(json_object_get(engine, "name")),
+		  integer(engine, "units"), device, integer(engine, "raw-pages"),
+		  integer(engine, "bytes-in") >> 10, integer(engine, "bytes-out") >> 10);
+}
+
 static void print_own(struct text *text, const struct migration_info *info)
 {
 	const struct downtime_split *split = &info->report.downtime_split;
@@ -149,6 +181,7 @@ static void print_migration(struct text *text, const struct migration_info *info
 		text_line(text, "\t%s", info->listening);
 		text_line(text, "]");
 	}
+	print_engine(text, json_object_get(json_object_get(json, "x-godwit"), "engine"));
 	if (!info->incoming)
 		print_own(text, info);
 }

@@ -55,6 +55,9 @@ TEST(parameters_are_shown_as_qemu_does)
 	CHECK_CONTAINS(text, "multifd-zlib-level: 1\r\n");
 	CHECK_CONTAINS(text, "multifd-zstd-level: 1\r\n");
 	CHECK_CONTAINS(text, "avail-switchover-bandwidth: 0 bytes/second\r\n");
+	CHECK_CONTAINS(text, "multifd-qatzip-level: 1\r\n"
+			     "compression-accelerator: auto\r\n"
+			     "compression-accelerator-jobs: 16\r\n");
 	for (const char *at = text; (at = strstr(at, "\r\n")); at += 2)
 		lines++;
 	CHECK_EQ(lines, PARAMETER_COUNT);

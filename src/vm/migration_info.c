@@ -110,6 +110,22 @@ static json_t *phases_json(const struct phases *phases)
 	return json;
 }
 
+static json_t *engine_json(const char *name, const struct engine_counters *counters)
+{
+	json_t *json = json_object();
+
+	put_text(json, "name", name);
+	put_integer(json, "units", counters->units);
+	put_integer(json, "device-units", counters->device_units);
+	put_integer(json, "fallback-units", counters->fallback_units);
+	put_integer(json, "retries", counters->retries);
+	put_integer(json, "device-failures", counters->device_failures);
+	put_integer(json, "raw-pages", counters->raw_pages);
+	put_integer(json, "bytes-in", counters->bytes_in);
+	put_integer(json, "bytes-out", counters->bytes_out);
+	return json;
+}
+
 static json_t *downtime_split_json(const struct downtime_split *split)
 {
 	json_t *json = json_object();
@@ -133,13 +149,21 @@ static const char *guest_name(enum guest_whereabouts guest)
 	return names[guest];
 }
 
-static json_t *own_json(const struct migration_info *info)
+static void put_engine(json_t *json, const char *name,
+		       const struct engine_counters *counters)
+{
+	if (name)
+		json_object_set_new(json, "engine", engine_json(name, counters));
+}
+
+static json_t *source_json(const struct migration_info *info)
 {
 	const struct sender_progress *progress = &info->progress;
 	const struct sender_report *report = &info->report;
+	const struct counters *counters =
+		info->ended ? &report->counters : &progress->counters;
 	json_t *json = json_object();
-	json_t *phases = phases_json(info->ended ? &report->counters.phases
-						 : &progress->counters.phases);
+	json_t *phases = phases_json(&counters->phases);
 
 	put_integer(json, "round", progress->round);
 	put_integer(json, "bytes-per-second", progress->bytes_per_s);
@@ -147,6 +171,8 @@ static json_t *own_json(const struct migration_info *info)
 			    convergence_json(info->ended ? &report->convergence
 							 : &progress->convergence));
 	json_object_set_new(json, "phases", phases);
+	put_engine(json, info->ended ? report->engine : progress->engine,
+		   &counters->engine);
 	if (!info->ended)
 		return json;
 	put_ms(phases, "sync", report->sync_ns);
@@ -155,6 +181,20 @@ static json_t *own_json(const struct migration_info *info)
 	if (report->paused_at_ns != 0)
 		json_object_set_new(json, "downtime-split",
 				    downtime_split_json(&report->downtime_split));
+	return json;
+}
+
+/* NULL when there is nothing. */
+static json_t *own_json(const struct migration_info *info)
+{
+	json_t *json;
+
+	if (!info->incoming)
+		return info->state > MIGRATION_SETUP ? source_json(info) : NULL;
+	if (!info->decoder)
+		return NULL;
+	json = json_object();
+	put_engine(json, info->decoder, &info->decoded);
 	return json;
 }
 
@@ -216,7 +256,7 @@ static bool has_status(const struct migration_info *info)
 
 json_t *migration_info_json(const struct migration_info *info)
 {
-	json_t *json = json_object(), *socket;
+	json_t *json = json_object(), *socket, *own;
 
 	if (has_status(info))
 		put_text(json, "status", migration_state_name(info->state));
@@ -227,7 +267,8 @@ json_t *migration_info_json(const struct migration_info *info)
 		json_object_set_new(json, "socket-address", json_pack("[o]", socket));
 	if (has_figures(info))
 		put_figures(json, info);
-	if (!info->incoming && info->state > MIGRATION_SETUP)
-		json_object_set_new(json, "x-godwit", own_json(info));
+	own = own_json(info);
+	if (own)
+		json_object_set_new(json, "x-godwit", own);
 	return json;
 }

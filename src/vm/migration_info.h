@@ -26,6 +26,9 @@ struct migration_info {
 	uint64_t downtime_limit_ms;
 	/* Destination, while it listens. */
 	char listening[512]; /* URI; "" when it does not */
+	/* Destination, once it ended. */
+	const char *decoder; /* the engine's name; NULL: nobody had to decode */
+	struct engine_counters decoded;
 };
 
 /* query-migrate, in QEMU 7.2's shape: status, total-time, setup-time, downtime or
@@ -40,10 +43,15 @@ struct migration_info {
  *	                    downtime-would-do (ms)
  *	phases              scan, zero, engine, send, wait: ms, summed over the channels;
  *	                    once it ended also sync
+ *	engine              who computes the method: name; units done, of these device-units and
+ *	                    fallback-units (by software in a device's stead); retries (its queue
+ *	                    was full), device-failures; raw-pages, bytes-in, bytes-out
  *	once it ended:
  *	guest               source, destination, unknown: who runs it
  *	cpu-throttle-most   percent
  *	downtime-split      stop, last-sync, last-pages, state, resume: ms; if it was paused
+ *
+ * and for a destination that ended: engine, likewise.
  *
  * NULL when memory is out. */
 json_t *migration_info_json(const struct migration_info *info);
@@ -55,8 +63,8 @@ json_t *capabilities_json(const struct capabilities *capabilities);
 
 /* What the human monitor prints, in QEMU 7.2's wording; lines end with CRLF.  The caller frees;
  * NULL when memory is out.  More than QEMU 7.2 tells: "Migration status: none", the levels, and
- * behind its own lines the verdict on convergence, where the downtime went and, after a failure
- * in the last moments, who has the guest. */
+ * behind its own lines the engine, the verdict on convergence, where the downtime went and, after
+ * a failure in the last moments, who has the guest. */
 char *migration_info_text(const struct migration_info *info);
 char *parameters_text(const struct parameters *parameters);
 char *capabilities_text(const struct capabilities *capabilities);

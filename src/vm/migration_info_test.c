@@ -303,6 +303,103 @@ TEST(completed_tells_the_downtime_and_where_it_went)
 			  "0.30 ms, state 0.40 ms, resume 20.90 ms\r\n");
 }
 
+#define ENGINE_KEYS                                                                 \
+	"name units device-units fallback-units retries device-failures raw-pages " \
+	"bytes-in bytes-out"
+
+/* As a device that was busy at times; all but the last are more than a double holds. */
+static const struct engine_counters counted = {
+	.units = UINT64_C(9007199254740993),
+	.device_units = UINT64_C(9007199254740900),
+	.fallback_units = 93,
+	.retries = 17,
+	.device_failures = 2,
+	.raw_pages = 40,
+	.bytes_in = 480 << 10,
+	.bytes_out = (120 << 10) + 1023,
+};
+
+static void check_engine(const json_t *engine, const char *name)
+{
+	check_keys(engine, ENGINE_KEYS);
+	CHECK_STR(string(engine, "name"), name);
+	CHECK_EQ(integer(engine, "units"), INT64_C(9007199254740993));
+	CHECK_EQ(integer(engine, "device-units"), INT64_C(9007199254740900));
+	CHECK_EQ(integer(engine, "fallback-units"), 93);
+	CHECK_EQ(integer(engine, "retries"), 17);
+	CHECK_EQ(integer(engine, "device-failures"), 2);
+	CHECK_EQ(integer(engine, "raw-pages"), 40);
+	CHECK_EQ(integer(engine, "bytes-in"), 480 << 10);
+	CHECK_EQ(integer(engine, "bytes-out"), (120 << 10) + 1023);
+}
+
+TEST(engine_is_told_by_a_source)
+{
+	struct migration_info info = source(MIGRATION_ACTIVE);
+	json_t *json;
+	char *text;
+
+	info.progress.engine = "qpl";
+	info.progress.counters.engine = counted;
+	json = migration_info_json(&info);
+	check_keys(json_object_get(json, "x-godwit"),
+		   "round bytes-per-second convergence phases engine");
+	check_engine(json_object_get(json_object_get(json, "x-godwit"), "engine"), "qpl");
+	json_decref(json);
+	text = migration_info_text(&info);
+	CHECK_CONTAINS(text, "precopy ram: 7 kbytes\r\n"
+			     "engine: qpl, 9007199254740993 units (device "
+			     "9007199254740900, software in its stead 93, retries 17, "
+			     "device failures 2), 40 raw pages, 480 kbytes in, 120 "
+			     "kbytes out\r\n");
+	free(text);
+
+	/* Once it ended the report has the last word. */
+	info = ended(MIGRATION_COMPLETED);
+	info.report.engine = "isal";
+	info.report.counters.engine = counted;
+	json = migration_info_json(&info);
+	check_engine(json_object_get(json_object_get(json, "x-godwit"), "engine"),
+		     "isal");
+	json_decref(json);
+}
+
+TEST(software_has_no_figures_of_devices)
+{
+	struct migration_info info = ended(MIGRATION_COMPLETED);
+	char *text;
+
+	info.report.engine = "zstd";
+	info.report.counters.engine = (struct engine_counters){
+		.units = 12, .raw_pages = 0, .bytes_in = 4096, .bytes_out = 1024
+	};
+	text = migration_info_text(&info);
+	CHECK_CONTAINS(text, "\r\nengine: zstd, 12 units, 0 raw pages, 4 kbytes in, 1 "
+			     "kbytes out\r\ndowntime split: ");
+	free(text);
+}
+
+TEST(engine_is_told_by_a_destination_that_ended)
+{
+	struct migration_info info = { .incoming = true, .state = MIGRATION_COMPLETED };
+	json_t *json;
+
+	info.decoder = "libdeflate";
+	info.decoded = counted;
+	json = migration_info_json(&info);
+	check_keys(json, "status x-godwit");
+	check_keys(json_object_get(json, "x-godwit"), "engine");
+	check_engine(json_object_get(json_object_get(json, "x-godwit"), "engine"),
+		     "libdeflate");
+	json_decref(json);
+	check_text(&info, "Migration status: completed\r\n"
+			  "total time: 0 ms\r\n"
+			  "engine: libdeflate, 9007199254740993 units (device "
+			  "9007199254740900, software in its stead 93, retries 17, "
+			  "device failures 2), 40 raw pages, 480 kbytes in, 120 kbytes "
+			  "out\r\n");
+}
+
 /* Where it listens, and what {"socket-address": [...]} makes of it. */
 struct listening {
 	const char *uri;
@@ -381,5 +478,8 @@ TEST_MAIN(TEST_OF(none_has_nothing_to_tell),
 	  TEST_OF(an_active_source_has_qemus_keys),
 	  TEST_OF(what_was_measured_and_slowed_is_told),
 	  TEST_OF(completed_tells_the_downtime_and_where_it_went),
+	  TEST_OF(engine_is_told_by_a_source),
+	  TEST_OF(software_has_no_figures_of_devices),
+	  TEST_OF(engine_is_told_by_a_destination_that_ended),
 	  TEST_OF(a_destination_tells_where_it_listens),
 	  TEST_OF(a_destination_has_a_status_and_no_figures))

@@ -79,6 +79,15 @@ static const struct refusal parameter_refusals[] = {
 					  "'multifd-compression', expected: string" },
 	{ "{\"multifd-compression\": null}", "Invalid parameter type for "
 					     "'multifd-compression', expected: string" },
+	{ "{\"multifd-qatzip-level\": 10}",
+	  "Parameter 'multifd_qatzip_level' expects a value between 1 and 9" },
+	{ "{\"compression-accelerator\": 1}",
+	  "Invalid parameter type for 'compression-accelerator', expected: string" },
+	{ "{\"compression-accelerator\": \"x\"}",
+	  "Parameter 'compression-accelerator' does not accept value 'x': it expects "
+	  "auto, none, qpl, qatzip, uadk, reference or simulated" },
+	{ "{\"compression-accelerator-jobs\": 0}",
+	  "Parameter 'compression_accelerator_jobs' expects a value between 1 and 128" },
 	{ "{\"multifd-compression\": \"x\"}",
 	  "Parameter 'multifd-compression' does not accept value 'x'" },
 	/* Types, then keys, then ranges. */
@@ -136,10 +145,12 @@ TEST(several_parameters_are_all_or_none)
 		     "{\"multifd-channels\": 9, \"xbzrle-cache-size\": 4096}", &err),
 		 -1);
 	CHECK_EQ(err.kind, GW_UNSUPPORTED);
-	CHECK_EQ(set(&parameters,
-		     "{\"multifd-channels\": 9, \"multifd-compression\": \"qpl\"}", &err),
-		 -1);
-	CHECK_EQ(err.kind, GW_UNSUPPORTED);
+	CHECK_EQ(
+		set(&parameters,
+		    "{\"compression-accelerator\": \"qpl\", \"multifd-qatzip-level\": 0}",
+		    &err),
+		-1);
+	CHECK_EQ(err.kind, GW_USAGE);
 	CHECK(parameters_equal(&parameters, &before));
 }
 
@@ -152,6 +163,8 @@ TEST(a_query_can_be_written_back)
 	CHECK_OK(set(&parameters,
 		     "{\"multifd-channels\": 16, \"multifd-compression\": \"zstd\","
 		     " \"multifd-zstd-level\": 20, \"cpu-throttle-tailslow\": true,"
+		     " \"compression-accelerator\": \"qatzip\","
+		     " \"compression-accelerator-jobs\": 128,"
 		     " \"downtime-limit\": 50, \"max-bandwidth\": 9223372036854775807}",
 		     &err),
 		 &err);
@@ -159,6 +172,8 @@ TEST(a_query_can_be_written_back)
 	CHECK_EQ(json_object_size(json), PARAMETER_COUNT);
 	CHECK_STR(json_string_value(json_object_get(json, "multifd-compression")),
 		  "zstd");
+	CHECK_STR(json_string_value(json_object_get(json, "compression-accelerator")),
+		  "qatzip");
 	CHECK(json_is_true(json_object_get(json, "compress-wait-thread")));
 	CHECK(json_is_false(json_object_get(json, "block-incremental")));
 	CHECK_STR(json_string_value(json_object_get(json, "tls-creds")), "");

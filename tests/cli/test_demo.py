@@ -19,7 +19,8 @@ from command import (CANCELLED, DONE, FAILED, MIXED, RUNS_ON, UNKNOWN, Running, 
                      scratch)
 from test_usage import DIALECTS  # noqa: E402
 
-METHODS = ('none', 'zlib', 'zstd')
+METHODS = ('none', 'zlib', 'zstd', 'qpl', 'uadk', 'qatzip')
+FEW = ('none', 'zlib', 'zstd')
 CHANNELS = (1, 2, 4, 8, 16)
 
 WHOLE = {'level', 'channels', 'wire_bytes', 'ram_bytes', 'zero_pages', 'normal_pages', 'rounds',
@@ -32,6 +33,9 @@ SPLIT = {'stop_ms', 'last_sync_ms', 'last_pages_ms', 'state_ms', 'resume_ms'}
 PHASES = {'sync_ms', 'scan_ms', 'zero_ms', 'engine_ms', 'send_ms', 'wait_ms'}
 PARTS = {'downtime_split': SPLIT, 'phases': PHASES}
 RECEIVER = {'recv_cpu_percent', 'recv_cpu_seconds'}
+ENGINES = {'recv_engine', 'engine_counters', 'recv_engine_counters'}
+COUNTERS = {'units', 'device_units', 'fallback_units', 'retries', 'device_failures', 'raw_pages',
+            'bytes_in', 'bytes_out'}
 
 # Small guests that differ in all that may matter.
 PROCESS = ['--guest', 'process']
@@ -53,7 +57,7 @@ def near(seen, expected, what):
 
 def check_shape(figures, ours=True):
     """Keys and types, and what holds of them whatever was moved."""
-    check.equal(set(figures), WHOLE | REAL | TEXT | PARTS.keys() | {'verified'}, 'keys')
+    check.equal(set(figures), WHOLE | REAL | TEXT | PARTS.keys() | ENGINES | {'verified'}, 'keys')
     for key in TEXT:
         check.true(isinstance(figures[key], str) and figures[key], f'{key}: {figures[key]!r}')
     for key in WHOLE:
@@ -80,14 +84,49 @@ def check_shape(figures, ours=True):
     check.true(figures['status'] == 'completed', f"status is {figures['status']}")
 
 
+@functools.cache
+def taken(accelerator='auto'):
+    """Who encodes and who decodes each method."""
+    names = {'none': ('none', 'none')}
+    for one in json.loads(run('engines', '--json', '-').expect(DONE).out)['formats'][1:]:
+        names[one['name']] = tuple(next(
+            (engine['name'] for engine in one[key]
+             if engine['auto' if accelerator == 'auto' else accelerator]), None)
+            for key in ('encoders', 'decoders'))
+    return names
+
+
+def check_engines(figures):
+    """Both sides' counters agree with each other and with the pages."""
+    sent, received = figures['engine_counters'], figures['recv_engine_counters']
+    for counters in (sent, received):
+        check.equal(set(counters), COUNTERS, 'counters')
+        for key, value in counters.items():
+            check.true(type(value) is int and value >= 0, f'{key}: {value!r}')
+        check.true(counters['device_units'] + counters['fallback_units'] <= counters['units'],
+                   f'{counters}')
+    if figures['method'] == 'none':
+        check.equal(set(sent.values()) | set(received.values()), {0}, 'counters')
+        return
+    check.equal(sent['bytes_in'], figures['normal_pages'] * 4096, 'bytes encoded')
+    check.equal((received['bytes_in'], received['bytes_out']),
+                (sent['bytes_out'], sent['bytes_in']), 'bytes decoded')
+    # Where a decoder can see them.
+    if figures['method'] in ('qpl', 'uadk'):
+        check.equal(received['raw_pages'], sent['raw_pages'], 'raw pages')
+
+
 def check_arrival(figures, method, channels, memory, guest='process'):
     check_shape(figures)
+    check_engines(figures)
     check.equal(figures['guest'], guest, 'guest')
-    level = {'none': 0, 'zlib': 1, 'zstd': 1}
-    for key, expected in (('method', method), ('engine', method), ('level', level[method]),
+    level = {'zlib': 1, 'zstd': 1, 'qatzip': 1}.get(method, 0)
+    for key, expected in (('method', method), ('level', level),
                           ('channels', channels), ('ram_bytes', mib(memory)),
                           ('verified', True)):
         check.equal(figures[key], expected, key)
+    for key in ('engine', 'recv_engine'):
+        check.true((figures[key] == 'none') == (method == 'none'), f'{key}: {figures[key]}')
     check.true(figures['normal_pages'] + figures['zero_pages'] >= mib(memory) // 4096,
                'each page was moved')
     check.true(figures['normal_pages'] > 0 and figures['wire_bytes'] > 0, 'something was sent')
@@ -107,15 +146,16 @@ def check_arrivals(results, channels, memory, methods=METHODS):
         check_arrival(figures, figures['method'], channels, memory)
 
 
-def arrives(transport, channels, memory):
+def arrives(transport, channels, memory, methods=METHODS):
     with scratch() as directory:
         uri = f'unix:{directory}/socket' if transport == 'unix' else 'tcp:127.0.0.1:0'
         check_arrivals(demo(*PROCESS, '--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
-                            '--channels', str(channels), '--uri', uri), channels, memory)
+                            '--methods', ','.join(methods), '--channels', str(channels), '--uri',
+                            uri), channels, memory, methods)
         check.equal(os.listdir(directory), [], 'what is left')
 
 
-def arrives_with(*arguments, methods=METHODS, channels=2, memory='16M'):
+def arrives_with(*arguments, methods=FEW, channels=2, memory='16M'):
     """A variation of a small guest."""
     results = demo(*SMALL, *arguments, '--methods', ','.join(methods))
     check_arrivals(results, channels, memory, methods)
@@ -136,6 +176,87 @@ def levels_reach_the_engine():
     sizes = [figures['wire_bytes'] for figures in results]
     check.true(sizes[0] > sizes[1] > sizes[2], f'zlib: {sizes[:3]}')
     check.true(sizes[3] > sizes[4], f'zstd: {sizes[3:]}')
+
+
+# ---- who computes ----
+
+def engines_are_the_ones_asked_for(accelerator):
+    arguments = [] if accelerator == 'auto' else ['--accelerator', accelerator]
+    names = taken(accelerator)
+    # A decoder's format is the sender's choice: whoever can takes it.
+    methods = [method for method in METHODS if names[method][0]]
+    results = demo(*SMALL, *arguments)
+    check.equal([figures['method'] for figures in results], methods, 'methods')
+    for figures in results:
+        check_arrival(figures, figures['method'], 2, '16M')
+        check.equal(figures['engine'], names[figures['method']][0], 'engine')
+        if names[figures['method']][1]:
+            check.equal(figures['recv_engine'], names[figures['method']][1], 'decoder')
+
+
+def absent_device_says_why(accelerator, formats):
+    """Before anything is begun, in the words of its probe."""
+    listed = json.loads(run('engines', '--json', '-').expect(DONE).out)['formats']
+    engine = next(one for entry in listed for one in entry['encoders']
+                  if one['name'] == accelerator)
+    if engine['usable']:
+        raise check.Skip(f'{accelerator} works here')
+    ended = run('demo', *SMALL, '--methods', formats, '--accelerator', accelerator).expect(FAILED)
+    check.equal(ended.out, '', 'standard output')
+    check.contains(ended.sentence(), f'accelerator {accelerator}: {engine["why"]}', 'sentence')
+    run('demo', *SMALL, '--methods', 'none', '--accelerator', accelerator).expect(FAILED)
+
+
+SIMULATED = ['none', 'zlib', 'qpl', 'uadk', 'qatzip']
+
+
+def simulated_device_works(spec, *arguments):
+    """Whatever it does: a verified guest, and figures that say who computed."""
+    results = demo(*SMALL, '--simulate', spec, *arguments)
+    check.equal([figures['method'] for figures in results], SIMULATED, 'methods')
+    for figures in results:
+        check_arrival(figures, figures['method'], 2, '16M')
+        sides = [('engine', 'engine_counters')]
+        # No device decodes a stream with history.
+        if figures['method'] != 'zlib':
+            sides.append(('recv_engine', 'recv_engine_counters'))
+        for engine, key in sides if figures['method'] != 'none' else []:
+            counters = figures[key]
+            check.equal(figures[engine], 'simulated', engine)
+            check.true(counters['units'] > 0, f'{key}: {counters}')
+            # A raw page that arrives is nobody's unit.
+            check.true(counters['device_units'] + counters['fallback_units'] +
+                       counters['raw_pages'] >= counters['units'], f'{key}: {counters}')
+    return results
+
+
+def busy_device_is_helped():
+    for figures in simulated_device_works('busy=100%'):
+        if figures['method'] != 'none':
+            counters = figures['engine_counters']
+            check.equal((counters['device_units'], counters['device_failures']), (0, 0), 'device')
+            check.equal(counters['retries'], 3 * counters['fallback_units'], 'retries')
+
+
+def table_says_what_devices_did():
+    lines = run('demo', *SMALL, '--methods', 'none,qatzip', '--simulate',
+                'busy=50%').expect(DONE).out.splitlines()
+    check.equal(len(lines), 3 + 2 + 2 + 2, f'lines of {lines}')
+    for line, way in zip(lines[-2:], ('sent', 'received')):
+        check.true(re.fullmatch(rf' {{8}}{way} by simulated: \d+ units by the device, \d+ retries, '
+                                r'0 failures, \d+ by software, 0 raw pages', line), f'{line!r}')
+
+
+def dead_device_is_told_once():
+    ended = run('demo', *SMALL, '--methods', 'qpl', '--simulate', 'dead-after=10', '--json', '-')
+    (figures,) = json.loads(ended.expect(DONE).out)
+    check_arrival(figures, 'qpl', 2, '16M')
+    lines = ended.err.splitlines()
+    check.equal(len(lines), 2, f'a line a side, not {ended.err!r},')
+    for line in lines:
+        check.contains(line, 'simulated', 'line')
+    check.true(figures['engine_counters']['device_failures'] >= 64,
+               f"{figures['engine_counters']}")
 
 
 def tracker_is_the_one_asked_for(tracker):
@@ -233,7 +354,7 @@ def on_kvm(test, *arguments):
     test(*arguments)
 
 
-def kvm_arrives(vcpus, channels, *arguments, memory='32M', methods=METHODS):
+def kvm_arrives(vcpus, channels, *arguments, memory='32M', methods=FEW):
     results = demo('--guest', 'kvm', '--memory', memory, '--fill', MIXED, '--dirty-rate', '2M',
                    '--methods', ','.join(methods), '--vcpus', str(vcpus), '--channels',
                    str(channels), *arguments)
@@ -331,6 +452,9 @@ def inspect_gets_the_same_ram(method, channels, *arguments, transport='tcp'):
     check.equal(report['status'], 'completed', 'status')
     check.equal(report['blocks'], [{'name': 'ram', 'bytes': 16 << 20}], 'blocks')
     check.equal(list(report['methods']), [method], 'methods')
+    check.equal(report['methods'][method]['engine'], taken()[method][1], 'who decoded')
+    check.equal(report['methods'][method]['payload_bytes'] if method != 'none' else 0,
+                figures['engine_counters']['bytes_out'], 'payload bytes')
     for key in ('normal_pages', 'zero_pages', 'wire_bytes'):
         check.equal(report[key], figures[key], f'{key} of both')
 
@@ -350,7 +474,8 @@ def report_for_people():
         text = inspect.end().expect(DONE).out
     for pattern in (r'^machine +pc-q35-9\.2$', r'^dialect +qemu-9\.2$',
                     r'^channels +main and 2, barriers once a round$', r'^way back +open$',
-                    r'^block +ram +16 MiB$', r'^method +zstd +\d+ pages in \d+ packets',
+                    r'^block +ram +16 MiB$',
+                    r'^method +zstd +\d+ pages in \d+ packets, .* decoded by zstd$',
                     r'^device +\S+ +0 +\d+ bytes$', r'^total +'):
         check.true(re.search(pattern, text, re.MULTILINE), f'no {pattern} in {text!r}')
 
@@ -365,17 +490,31 @@ def every_dialect_every_way():
 
 CASES = [
     *[(f'arrives over {transport} by {channels} channels', arrives, transport, channels,
-       '128M' if (transport, channels) == ('tcp', 2) else '64M')
+       '128M' if (transport, channels) == ('tcp', 2) else '64M',
+       METHODS if transport == 'unix' else FEW)
       for transport in ('unix', 'tcp') for channels in CHANNELS],
     *[(f'arrives at {dialect}', lambda dialect=dialect: arrives_with(
         '--dialect', dialect, methods=('none', 'zstd'))) for dialect in DIALECTS],
     ('arrives over no return path', arrives_with, '--no-return-path'),
     ('arrives with the least memory', lambda: check_arrivals(
-        demo(*PROCESS, '--memory', '8M', '--fill', command.PROGRAM), 2, '8M')),
+        demo(*PROCESS, '--memory', '8M', '--fill', command.PROGRAM, '--methods', 'none,zlib,zstd'),
+        2, '8M', FEW)),
     ('arrives by 255 channels', lambda: arrives_with('--channels', '255', channels=255,
                                                      methods=('zstd',))),
     ('default meeting place goes', default_meeting_place_goes),
     ('levels reach the engine', levels_reach_the_engine),
+    *[(f'engines are the ones asked for: {accelerator}', engines_are_the_ones_asked_for,
+       accelerator) for accelerator in ('auto', 'reference')],
+    *[(f'absent {accelerator} says why', absent_device_says_why, accelerator, formats)
+      for accelerator, formats in (('qpl', 'qpl'), ('qatzip', 'none,qatzip'), ('uadk', 'uadk'))],
+    ('simulated device works', simulated_device_works, 'depth=128'),
+    ('simulated device works with one job', simulated_device_works, 'depth=4,latency=5us,shuffle',
+     '--accelerator-jobs', '1'),
+    ('bad device works', simulated_device_works,
+     'depth=16,busy=20%,failed=2%,short=2%,corrupt=2%,shuffle', '--accelerator', 'simulated'),
+    ('busy device is helped', busy_device_is_helped),
+    ('table says what devices did', table_says_what_devices_did),
+    ('dead device is told once', dead_device_is_told_once),
     *[(f'tracker {tracker}', tracker_is_the_one_asked_for, tracker) for tracker in TRACKERS],
     ('writers are seen', writers_are_seen),
     ('writers are seen: small working set', writers_are_seen, '--working-set', '256K'),
@@ -408,7 +547,7 @@ CASES = [
     ('flipped byte ends the row', flipped_byte_ends_the_row),
     *[(f'inspect gets the same RAM: {method} by {channels} channels',
        inspect_gets_the_same_ram, method, channels)
-      for method, channels in zip(METHODS, (1, 4, 16))],
+      for method, channels in zip(METHODS, (1, 4, 16, 8, 2, 8))],
     ('inspect gets the same RAM: over unix', lambda: inspect_gets_the_same_ram(
         'zlib', 2, transport='unix')),
     *[(f'inspect gets the same RAM: {dialect}', inspect_gets_the_same_ram, 'zstd', 2,

@@ -156,7 +156,11 @@ REFUSED = [
      ['--method zstd', 'needs page channels']),
     (['--qmp', 's', '--level', '1', URI], ['--level 1', 'needs --method']),
     (['--qmp', 's', '--level', '1', '--method', 'none', URI], ['needs --method zlib, zstd']),
+    (['--qmp', 's', '--level', '1', '--method', 'qpl', URI], ['needs --method zlib, zstd']),
     (['--qmp', 's', '--level', '21', '--method', 'zstd', URI], ['0 to 20 are allowed']),
+    (['--qmp', 's', '--level', '0', '--method', 'qatzip', URI],
+     ['--level: qatzip level 0: 1 to 9 are allowed']),
+    (['--qmp', 's', '--accelerator', 'iaa', URI], ['--accelerator: ', '"iaa"', 'qatzip']),
     (['--qmp', 's', '--max-bandwidth', 'fast', URI], ['"fast" is not a rate']),
     (['--qmp', 's', '--downtime-limit', '2000001', URI], ['0 to 2000000 are allowed']),
     (['--qmp', 's', '--set', 'x', URI], ['--set x: NAME=VALUE is expected']),
@@ -229,6 +233,41 @@ def settings_go_to_both_sides():
                         {'events': True, 'return-path': False, 'multifd': True}, 'capabilities')
         check.equal(both[1].told[-1], ('migrate-incoming', {'uri': URI}), 'last told')
         check.contains(ended.out, 'the guest runs at the destination', 'standard output')
+
+
+def level_goes_with_its_method():
+    with source(migrations=[COMPLETED]) as peer:
+        peer.parameters['multifd-qatzip-level'] = 1
+        migrate(peer, '--method', 'qatzip', '--level', '9').expect(DONE)
+        check.equal((peer.parameters['multifd-compression'],
+                     peer.parameters['multifd-qatzip-level']), ('qatzip', 9), 'parameters')
+
+
+def accelerator_is_set_where_there_is_a_choice():
+    with sides({'migrations': [COMPLETED]}, {'migrations': [{'status': 'completed'}]}) as both:
+        for peer in both:
+            peer.parameters['compression-accelerator'] = 'auto'
+        migrate(both[0], '--incoming-qmp', both[1].path, '--accelerator', 'none').expect(DONE)
+        for peer in both:
+            check.equal(peer.told[1], ('migrate-set-parameters',
+                                       {'compression-accelerator': 'none'}), 'told')
+
+
+def qemu_has_no_accelerator_to_choose():
+    """Either side's; nothing that QEMU does not know is sent."""
+    for ours in ([], [0], [1]):
+        with sides() as both:
+            for number in ours:
+                both[number].parameters['compression-accelerator'] = 'auto'
+            ended = migrate(both[0], '--incoming-qmp', both[1].path, '--accelerator', 'qpl')
+            role = 'destination' if ours == [0] else 'source'
+            says(ended.expect(FAILED), f'--accelerator qpl: the {role} has no parameter '
+                 'compression-accelerator, it is no godwit vm; a QEMU computes a method with what '
+                 'it was built with', 'no migration began')
+            for number, peer in enumerate(both):
+                check.true(number in ours or 'migrate-set-parameters' not in dict(peer.told),
+                           f'told {peer.told}')
+                check.true('migrate' not in dict(peer.told), 'it began')
 
 
 def no_channels_turn_multifd_off():
@@ -428,8 +467,28 @@ def guest_of_ours_moves(method):
             [figures] = json.load(file)
     check.equal((figures['status'], figures['method'], figures['channels']),
                 ('completed', method, 2), 'status, method, channels')
+    check.equal(figures['engine'] is not None, method != 'none', 'whether an engine is told')
     for name in ('wire_bytes', 'ratio', 'recv_cpu_seconds', 'downtime_ms', 'rounds'):
         check.true(figures[name] is not None, f'{name} is not known')
+
+
+def accelerator_of_ours_is_chosen():
+    with guests() as (here, there, meeting):
+        ended = run('migrate', '--qmp', here, '--incoming-qmp', there, '--channels', '2',
+                    '--method', 'qpl', '--accelerator', 'simulated', '--json', '-',
+                    f'unix:{meeting}')
+        [figures] = json.loads(ended.expect(DONE).out)
+        engine = figures['query-migrate']['x-godwit']['engine']
+    check.equal((figures['engine'], engine['name']), ('simulated', 'simulated'), 'engine')
+    check.equal(engine['units'], engine['device-units'], 'units')
+
+
+def accelerator_that_cannot_compute_the_method_is_told():
+    with guests() as (here, there, meeting):
+        ended = run('migrate', '--qmp', here, '--incoming-qmp', there, '--channels', '2',
+                    '--method', 'zstd', '--accelerator', 'simulated', f'unix:{meeting}')
+        says(ended.expect(FAILED), 'accelerator simulated has no engine for the format zstd',
+             'the guest is as it was')
 
 
 def busy_guest_of_ours_is_called_so_and_cancelled():
@@ -460,16 +519,19 @@ CASES = [
     *[(function.__name__, function) for function in (
         help_fits_a_screen, socket_that_nobody_serves_is_told,
         nothing_else_is_set_than_what_was_told, file_has_no_return_path,
-        settings_go_to_both_sides, no_channels_turn_multifd_off, sides_that_differ_are_not_begun,
+        settings_go_to_both_sides, level_goes_with_its_method,
+        accelerator_is_set_where_there_is_a_choice, qemu_has_no_accelerator_to_choose,
+        no_channels_turn_multifd_off, sides_that_differ_are_not_begun,
         ignored_level_is_a_warning, wrong_type_is_a_mistake, json_is_all_of_standard_output,
         stream_may_be_standard_output, stream_has_all_that_is_said, failure_shows_the_reason,
         guest_that_does_not_run_on_is_unknown, guest_of_ours_that_may_be_elsewhere_is_unknown,
         lost_source_is_unknown, lost_source_whose_guest_has_arrived_is_told,
         two_running_guests_are_told, destination_that_has_failed_is_told, interrupt_cancels,
         interrupt_that_comes_too_late_is_done, second_interrupt_leaves, verdict_is_told,
-        busy_guest_of_ours_is_called_so_and_cancelled)],
+        busy_guest_of_ours_is_called_so_and_cancelled, accelerator_of_ours_is_chosen,
+        accelerator_that_cannot_compute_the_method_is_told)],
     *[(f'guest of ours moves by {method}', guest_of_ours_moves, method)
-      for method in ('none', 'zlib', 'zstd')],
+      for method in ('none', 'zlib', 'zstd', 'qpl', 'uadk', 'qatzip')],
 ]
 
 if __name__ == '__main__':

@@ -101,6 +101,18 @@ def answers_are_qemus():
                 ('migrate_set_parameter foo 1', 'Error: invalid parameter value: foo\r\n'),
                 ('migrate_set_parameter downtime-limit 7', ''),
                 ('migrate_set_parameter max-bandwidth 3', ''),
+                ('migrate_set_parameter multifd-compression qpl', ''),
+                ('migrate_set_parameter multifd-qatzip-level 9', ''),
+                ('migrate_set_parameter multifd-qatzip-level 0',
+                 "Error: Parameter 'multifd_qatzip_level' expects a value between 1 and 9\r\n"),
+                ('migrate_set_parameter compression-accelerator qatzip', ''),
+                ('migrate_set_parameter compression-accelerator iaa',
+                 "Error: Parameter 'compression-accelerator' does not accept value 'iaa': it "
+                 'expects auto, none, qpl, qatzip, uadk, reference or simulated\r\n'),
+                ('migrate_set_parameter compression_accelerator_jobs 128', ''),
+                ('migrate_set_parameter compression_accelerator_jobs 129',
+                 "Error: Parameter 'compression_accelerator_jobs' expects a value between 1 and "
+                 '128\r\n'),
                 ('migrate_set_capability foo on', 'Error: invalid parameter value: foo\r\n'),
                 ('migrate_set_capability events maybe', "Expected 'on' or 'off'\r\n"
                  'Try "help migrate_set_capability" for more information\r\n'),
@@ -128,6 +140,9 @@ def answers_are_qemus():
         check.equal((seen['downtime-limit'], seen['max-bandwidth']), (7, 3 << 20), 'parameters')
         check.contains(monitor.say('info migrate_parameters'), 'downtime-limit: 7 ms\r\n',
                        'parameters')
+        check.contains(monitor.say('info migrate_parameters'),
+                       'multifd-qatzip-level: 9\r\ncompression-accelerator: qatzip\r\n'
+                       'compression-accelerator-jobs: 128\r\n', 'parameters')
         check.contains(monitor.say('info migrate_capabilities'), 'events: on\r\n',
                        'capabilities')
         check.contains(monitor.say('info version'), 'godwit', 'version')

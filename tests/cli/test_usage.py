@@ -86,7 +86,11 @@ REFUSED = [
     (['demo', '--methods', 'zlib,'], ['--methods', '""', 'none, zlib, zstd']),
     (['demo', '--methods', 'ZLIB'], ['"ZLIB"', 'none, zlib, zstd']),
     (['demo', '--methods', 'x' * 200], ['xxx', 'none, zlib, zstd']),
-    (['demo', '--methods', 'none:1'], ['none level 1', '0 to 0 are allowed']),
+    (['demo', '--methods', 'none:1'], ['none:1', 'none has no levels']),
+    (['demo', '--methods', 'zlib,qpl:1'], ['qpl:1', 'qpl has no levels']),
+    (['demo', '--methods', 'uadk:'], ['uadk:', 'uadk has no levels']),
+    (['demo', '--methods', 'qatzip:0'], ['qatzip level 0', '1 to 9 are allowed']),
+    (['demo', '--methods', 'qatzip:10'], ['qatzip level 10', '1 to 9 are allowed']),
     (['demo', '--methods', 'zlib:10'], ['zlib level 10', '0 to 9 are allowed']),
     (['demo', '--methods', 'none,zstd:21'], ['zstd level 21', '0 to 20 are allowed']),
     (['demo', '--methods', 'zlib:'], ['zlib level ""', '0 to 9 are allowed']),
@@ -94,6 +98,15 @@ REFUSED = [
     (['demo', '--methods', 'zlib:99999999999'], ['"99999999999"', '0 to 9 are allowed']),
     (['demo', '--methods', 'zlib:6:6'], ['"6:6"', '0 to 9 are allowed']),
     (['demo', '--methods', ','.join(['none'] * 17)], ['--methods none,none', 'at most 16']),
+
+    (['demo', '--accelerator', 'gpu'], ['--accelerator', '"gpu"', 'auto, none, qpl, qatzip, uadk']),
+    (['demo', '--accelerator', ''], ['--accelerator', '""', 'auto, none, qpl, qatzip, uadk']),
+    (['demo', '--accelerator-jobs', '0'], ['--accelerator-jobs 0', '1 to 128 are allowed']),
+    (['demo', '--accelerator-jobs', '129'], ['--accelerator-jobs 129', '1 to 128 are allowed']),
+    (['demo', '--simulate', 'fast'], ['--simulate', '"fast"']),
+    (['demo', '--simulate', 'busy=101%'], ['--simulate', '101%', '0% to 100% are allowed']),
+    (['demo', '--simulate', 'busy=1%', '--accelerator', 'none'],
+     ['--simulate', 'not allowed with --accelerator none']),
 
     (['demo', '--guest', 'kvm2'], ['--guest kvm2', 'kvm and process are allowed']),
     (['demo', '--pattern', 'zigzag'], ['--pattern zigzag', 'sequential and random']),
@@ -173,6 +186,8 @@ REFUSED = [
     (['inspect', '--json', '/nonexistent/f', 'f'], ['--json /nonexistent/f', 'no such file']),
     (['inspect', '--dump-ram', '/nonexistent/d', 'f'], ['--dump-ram /nonexistent/d']),
     (['inspect', '--methods', 'none', 'f'], ['--methods', 'no such option']),
+    (['inspect', '--accelerator', 'fpga', 'f'], ['--accelerator', '"fpga"']),
+
 ]
 
 # Taken: it goes on to a peer that is not there, and fails by that.
@@ -203,7 +218,12 @@ ACCEPTED = [
     ['--methods', 'zlib:9'],
     ['--methods', 'zstd:0'],
     ['--methods', 'zstd:20'],
+    ['--methods', 'qatzip:1'],
+    ['--methods', 'qatzip:9'],
     ['--methods', ','.join(['none'] * 16)],
+    ['--accelerator', 'none', '--methods', 'qpl'],
+    ['--accelerator-jobs', '1', '--simulate', 'busy=100%', '--methods', 'qpl'],
+    ['--accelerator-jobs', '128'],
     ['--machine', 'm' * 255],
     ['--fill', 'zeros:1,random:99'],
     ['--fill', 'zeros:100'],
@@ -217,7 +237,7 @@ ACCEPTED = [
 def refuses(arguments, parts):
     ended = run(*arguments).expect(USAGE)
     check.equal(ended.out, '', f'standard output of {ended}')
-    check.true(re.fullmatch(r'godwit( demo| inspect)?: [^\n]+\n', ended.err),
+    check.true(re.fullmatch(r'godwit( demo| inspect| engines)?: [^\n]+\n', ended.err),
                f'{ended}; one line was expected')
     check.true(not ended.err.endswith('.\n'), f'{ended}; no full stop was expected')
     for part in parts:
@@ -286,7 +306,7 @@ def help_fits_a_screen(arguments):
 def help_names_every_default():
     """What it says in brackets is what happens; the rest of this file knows the limits."""
     text = run('demo', '--help').expect(DONE).out
-    for part in ('(1G)', '(none,zlib,zstd)', '(2)', '(16M)', '(sequential)', '(300)', '(30)'):
+    for part in ('(1G)', '(auto)', '(16)', '(2)', '(16M)', '(sequential)', '(300)', '(30)'):
         check.contains(text, part, 'help')
 
 

@@ -17,7 +17,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from command import (DONE, FAILED, LONG, PATIENCE, UNKNOWN, USAGE, check,  # noqa: E402
+from command import (DONE, FAILED, LONG, MIXED, PATIENCE, UNKNOWN, USAGE, check,  # noqa: E402
                      closed_port, pause, run, scratch)
 from qemu import QmpError  # noqa: E402
 from vms import ENDS, Vm, check_moved, pair, set_up  # noqa: E402
@@ -58,6 +58,11 @@ def under_way(channels=2, **capabilities):
 
 # ---- a guest moves ----
 
+def without_own(answer):
+    """What QEMU tells as well."""
+    return {name: value for name, value in answer.items() if name != 'x-godwit'}
+
+
 def guest_moves(guest, method, channels, scheme, *arguments):
     need(guest)
     with vms(*arguments, guest=guest) as (source, destination):
@@ -66,7 +71,7 @@ def guest_moves(guest, method, channels, scheme, *arguments):
         source.beats_on()
         source.execute('migrate', uri=destination.listen(at))
         seen = source.wait_for('completed')
-        check.equal(destination.wait_for('completed'), {'status': 'completed'},
+        check.equal(without_own(destination.wait_for('completed')), {'status': 'completed'},
                     'query-migrate of the destination')
         check.equal(seen['ram']['total'], 32 << 20, 'RAM')
         check.equal(seen['ram']['remaining'], 0, 'remaining')
@@ -195,6 +200,176 @@ def nothing_is_told_without_the_capability():
         destination.wait_for('completed')
         check.equal(source.events(), ['STOP'], 'events of the source')
         check.equal(destination.events(), ['RESUME'], 'events of the destination')
+
+
+# ---- who compresses ----
+
+SHRINKS = ('--fill', MIXED)
+
+ENGINE = {'name', 'units', 'device-units', 'fallback-units', 'retries', 'device-failures',
+          'raw-pages', 'bytes-in', 'bytes-out'}
+
+
+def engine_of(vm):
+    engine = vm.migration()['x-godwit']['engine']
+    check.equal(engine.keys(), ENGINE, 'keys of the engine')
+    return engine
+
+
+def by_monitor(vm, line):
+    return vm.execute('human-monitor-command', command_line=line)
+
+
+def move(source, destination):
+    source.beats_on()
+    source.execute('migrate', uri=destination.listen(f'unix:{destination.path}.mig'))
+    source.wait_for('completed')
+    destination.wait_for('completed')
+    check_moved(source, destination)
+
+
+def guest_moves_by_software(accelerator, method, sends, receives):
+    """One side by another engine than the other: only the format has to be the same."""
+    with vms(*SHRINKS) as (source, destination):
+        set_up((source, destination), 2, method)
+        source.execute('migrate-set-parameters', compression_accelerator=accelerator)
+        move(source, destination)
+        for vm, name in ((source, sends), (destination, receives)):
+            engine = engine_of(vm)
+            check.equal(engine['name'], name, f'engine of {vm.name}')
+            check.true(engine['units'] > 0 and engine['bytes-in'] > 0 and
+                       engine['bytes-out'] > 0, f'{engine}')
+            check.equal(engine['device-units'] + engine['fallback-units'], 0, 'units of a device')
+            check.contains(by_monitor(vm, 'info migrate'), f'\nengine: {name}, ', 'info migrate')
+
+
+def guest_moves_by_device(method, ends):
+    """Of the sender, the receiver, or both; the other one has software.  What two channels give to
+    it is just what it holds."""
+    device = ['--accelerator', 'simulated', '--accelerator-jobs', '4', '--simulate', 'depth=8']
+    with vms(*SHRINKS, source=device if 'source' in ends else [],
+             destination=device if 'destination' in ends else []) as both:
+        set_up(both, 2, method)
+        move(*both)
+        for vm in both:
+            engine = engine_of(vm)
+            check.equal(engine['name'] == 'simulated', vm.name in ends, f'{vm.name}: {engine}')
+            check.equal(engine['device-units'] > 0, vm.name in ends, f'{vm.name}: {engine}')
+            check.equal([engine[name] for name in ('fallback-units', 'retries', 'device-failures')],
+                        [0, 0, 0], f'what went wrong at {vm.name}')
+
+
+def guest_moves_although_the_device_does_not_do_well(simulate, method, told):
+    """What the device refuses or spoils, software does; every unit is accounted for."""
+    with vms(*SHRINKS, '--simulate', simulate) as both:
+        set_up(both, 2, method)
+        for vm in both:
+            check.equal(vm.execute('query-migrate-parameters')['compression-accelerator'],
+                        'simulated', 'accelerator')
+        move(*both)
+        engine = engine_of(both[0])
+        check.equal(engine['device-units'] + engine['fallback-units'], engine['units'],
+                    f'units of {engine}')
+        for name in told:
+            check.true(engine[name] > 0, f'{name}: {engine}')
+        line = by_monitor(both[0], 'info migrate').partition('\nengine: ')[2].split('\r')[0]
+        check.true(re.fullmatch(
+            rf"simulated, {engine['units']} units \(device {engine['device-units']}, software in "
+            rf"its stead {engine['fallback-units']}, retries {engine['retries']}, device "
+            rf"failures {engine['device-failures']}\), {engine['raw-pages']} raw pages, "
+            r'\d+ kbytes in, \d+ kbytes out', line), f'info migrate: {line!r}')
+
+
+def device_that_dies_is_told_once(end):
+    """Its channels share what they know of it."""
+    with vms(*SHRINKS, **{end: ['--simulate', 'dead-after=100']}) as both:
+        set_up(both, 2, 'qpl')
+        move(*both)
+        [vm] = [vm for vm in both if vm.name == end]
+        engine = engine_of(vm)
+        check.equal(engine['device-units'], 100, 'units of the device')
+        check.true(engine['fallback-units'] > 0 and engine['device-failures'] >= 64, f'{engine}')
+        check.equal(vm.said().count(' failures in a row, the last: '), 1,
+                    f'lines on it in {vm.said()!r}')
+
+
+def without_a_method_there_is_no_engine():
+    with vms() as both:
+        set_up(both, 2, 'none')
+        move(*both)
+        check.true('engine' not in both[0].migration()['x-godwit'], 'engine of the source')
+        check.true('x-godwit' not in both[1].migration(), 'x-godwit of the destination')
+        check.true('engine:' not in by_monitor(both[0], 'info migrate'), 'info migrate')
+
+
+def device_that_is_not_there_is_refused(by):
+    """At once, with the probe's reason, by QMP and by the monitor; a wish for it is fine."""
+    why = r'format qpl, accelerator simulated: simulated: [^\n]+'
+    with vms(source=['--simulate', 'absent']) as (source, destination):
+        set_up((source, destination), 2, 'qpl')
+        uri = destination.listen(f'unix:{destination.path}.mig')
+        if by == 'QMP':
+            try:
+                source.execute('migrate', uri=uri)
+            except QmpError as error:
+                check.true(re.fullmatch('migrate: ' + why, str(error)), f'refusal: {error}')
+            else:
+                raise AssertionError('it was not refused')
+        else:
+            answer = by_monitor(source, f'migrate {uri}')
+            check.true(re.fullmatch(f'Error: {why}\r\n', answer), f'answer {answer!r}')
+        check.equal(source.migration(), {}, 'query-migrate')
+        source.beats_on()
+        # The destination still waits, and software does it.
+        source.execute('migrate-set-parameters', compression_accelerator='none')
+        source.execute('migrate', uri=uri)
+        source.wait_for('completed')
+        check_moved(source, destination)
+
+
+def destination_refuses_a_device_that_is_not_there():
+    with scratch() as directory, Vm(directory, 'destination', '--incoming', 'defer',
+                                    '--simulate', 'absent') as destination:
+        try:
+            destination.listen('tcp:127.0.0.1:0')
+        except QmpError as error:
+            check.contains(str(error), 'migrate-incoming: accelerator simulated: ', 'refusal')
+        else:
+            raise AssertionError('it was not refused')
+        check.equal(destination.status(), 'inmigrate', 'run state')
+        destination.execute('migrate-set-parameters', compression_accelerator='auto')
+        destination.listen('tcp:127.0.0.1:0')
+        ended = run('vm', '--guest', 'process', '--simulate', 'absent', '--incoming',
+                    'tcp:127.0.0.1:0').expect(FAILED)
+        check.contains(ended.sentence(), '--incoming: accelerator simulated: ', 'sentence')
+
+
+def devices_of_vendors_are_there_or_say_why(accelerator, method):
+    """On most hosts they are not."""
+    with vms() as (source, destination):
+        set_up((source, destination), 2, method)
+        source.execute('migrate-set-parameters', compression_accelerator=accelerator)
+        uri = destination.listen('tcp:127.0.0.1:0')
+        try:
+            source.execute('migrate', uri=uri)
+        except QmpError as error:
+            said = f'migrate: format {method}, accelerator {accelerator}: {accelerator}: '
+            check.true(str(error).startswith(said) and len(str(error)) > len(said) + 10,
+                       f'refusal: {error}')
+            check.equal(source.said().count('\n'), destination.said().count('\n') - 1,
+                        f'lines that {source.said()!r} has')
+        else:
+            source.wait_for('completed')
+            check.equal(engine_of(source)['name'], accelerator, 'engine')
+
+
+def accelerator_without_the_method_is_refused():
+    with vms() as (source, destination):
+        set_up((source, destination), 2, 'zstd')
+        source.execute('migrate-set-parameters', compression_accelerator='uadk')
+        answer = by_monitor(source, f'migrate {destination.listen("tcp:127.0.0.1:0")}')
+        check.contains(answer, 'Error: accelerator uadk has no engine for the format zstd; it has '
+                       'none, ', 'answer')
 
 
 # ---- it does not go smoothly ----
@@ -615,6 +790,12 @@ def failed_beginning_ends_it():
                 (['--set', 'nosuch=1'], USAGE, 'no such parameter'),
                 (['--set', 'multifd-channels=0'], USAGE, '--set multifd-channels=0: '),
                 (['--set', 'downtime-limit=1'] * 65, USAGE, 'at most 64 of them'),
+                (['--set', 'compression-accelerator=iaa'], USAGE, 'it expects auto, none, qpl'),
+                (['--accelerator', 'iaa'], USAGE, '--accelerator: '),
+                (['--accelerator-jobs', '0'], USAGE, '1 to 128 are allowed'),
+                (['--accelerator-jobs', '129'], USAGE, '1 to 128 are allowed'),
+                (['--simulate', 'busy=101%'], USAGE, '--simulate: simulated device: busy: '),
+                (['--simulate', '', '--accelerator', 'qpl'], USAGE, '--simulate: '),
                 (['--tls-creds', 'x'], FAILED, '--tls-creds: godwit does not speak TLS yet'),
                 (['--guest', 'x'], USAGE, '--guest x: kvm and process are allowed'),
                 (['--name', os.fsdecode(b'caf\xe9')], USAGE, '--name: UTF-8 is allowed'),
@@ -631,11 +812,14 @@ def failed_beginning_ends_it():
 def command_line_sets_parameters():
     with scratch() as directory, Vm(
             directory, 'alone', '--cap', 'multifd=on', '--cap', 'events=on', '--cap',
-            'events=off', '--set', 'multifd-channels=7', '--set', 'multifd_compression=zstd',
-            '--set', 'max-bandwidth=1M') as vm:
+            'events=off', '--set', 'multifd-channels=7', '--set', 'multifd_compression=qatzip',
+            '--set', 'max-bandwidth=1M', '--accelerator', 'qatzip', '--accelerator-jobs', '128',
+            '--set', 'multifd-qatzip-level=9') as vm:
         seen = vm.execute('query-migrate-parameters')
-        check.equal([seen[name] for name in ('multifd-channels', 'multifd-compression',
-                                             'max-bandwidth')], [7, 'zstd', 1 << 20], 'set')
+        check.equal([seen[name] for name in (
+            'multifd-channels', 'multifd-compression', 'max-bandwidth', 'multifd-qatzip-level',
+            'compression-accelerator', 'compression-accelerator-jobs')],
+            [7, 'qatzip', 1 << 20, 9, 'qatzip', 128], 'set')
         on = [entry['capability'] for entry in vm.execute('query-migrate-capabilities')
               if entry['state']]
         check.equal(on, ['multifd'], 'capabilities that are on')
@@ -648,6 +832,8 @@ CASES = [
           ('process', 'none', 4, 'unix'), ('process', 'zlib', 1, 'tcp'),
           ('process', 'zlib', 4, 'unix'), ('process', 'zstd', 1, 'unix'),
           ('process', 'zstd', 4, 'tcp'),
+          ('process', 'qpl', 2, 'unix'), ('process', 'uadk', 2, 'tcp'),
+          ('process', 'qatzip', 2, 'unix'), ('process', 'qpl', 8, 'tcp'),
           ('kvm', 'none', 0, 'unix'), ('kvm', 'none', 4, 'unix'), ('kvm', 'zstd', 2, 'tcp'),
           ('kvm', 'zlib', 2, 'unix', '--vcpus', '2'))],
     ('guest moves on and on', guest_moves_on_and_on),
@@ -657,6 +843,34 @@ CASES = [
     ('paused destination keeps it paused', paused_destination_keeps_it_paused),
     ('events come in order', events_come_in_order),
     ('nothing is told without the capability', nothing_is_told_without_the_capability),
+    *[(f'guest moves by software: {" ".join(how)}', guest_moves_by_software, *how)
+      for how in (('none', 'zlib', 'isal', 'isal'), ('reference', 'zlib', 'zlib', 'isal'),
+                  ('auto', 'zstd', 'zstd', 'zstd'),
+                  ('none', 'qpl', 'isal', 'libdeflate'), ('reference', 'qpl', 'zlib', 'libdeflate'),
+                  ('none', 'uadk', 'isal', 'libdeflate'),
+                  ('reference', 'qatzip', 'zlib', 'libdeflate'))],
+    *[(f'guest moves by device: {method} {" ".join(ends)}', guest_moves_by_device, method, ends)
+      for method, ends in (('qpl', ('source', 'destination')), ('qpl', ('source',)),
+                           ('uadk', ('source', 'destination')), ('uadk', ('destination',)),
+                           ('qatzip', ('source', 'destination')), ('zlib', ('source',)))],
+    *[(f'guest moves although the device does not do well: {simulate} {method}',
+       guest_moves_although_the_device_does_not_do_well, simulate, method, told)
+      for simulate, method, told in (
+          ('busy=100%', 'qpl', ('fallback-units', 'retries')),
+          ('busy=30%,shuffle,latency=50us', 'uadk', ('device-units', 'retries')),
+          ('failed=5%,short=5%,corrupt=5%', 'qatzip',
+           ('device-units', 'fallback-units', 'device-failures')))],
+    *[(f'device that dies is told once by the {end}', device_that_dies_is_told_once, end)
+      for end in ('source', 'destination')],
+    ('without a method there is no engine', without_a_method_there_is_no_engine),
+    *[(f'device that is not there is refused by {by}', device_that_is_not_there_is_refused, by)
+      for by in ('QMP', 'monitor')],
+    ('destination refuses a device that is not there',
+     destination_refuses_a_device_that_is_not_there),
+    *[(f'devices of vendors are there or say why: {" ".join(how)}',
+       devices_of_vendors_are_there_or_say_why, *how)
+      for how in (('qpl', 'qpl'), ('qatzip', 'qatzip'), ('qatzip', 'zlib'), ('uadk', 'uadk'))],
+    ('accelerator without the method is refused', accelerator_without_the_method_is_refused),
     ('what does not converge is called so', what_does_not_converge_is_called_so),
     ('cancel at any moment', cancel_at_any_moment),
     ('cancel leaves the guest running', cancel_leaves_the_guest_running),

@@ -10,7 +10,7 @@ import struct
 import zlib
 
 PAGE = 4096
-NONE, ZLIB, ZSTD, SYNC = 0, 2, 4, 1
+NONE, ZLIB, ZSTD, QPL, UADK, QATZIP, SYNC = 0, 2, 4, 8, 16, 32, 1
 ZERO, MEM_SIZE, RAW, EOS, CONTINUE, FLUSH = 2, 4, 8, 16, 32, 512
 START, PART, END, FULL = 1, 2, 3, 4
 OPEN_RETURN_PATH, PING, SWITCHOVER_START = 1, 2, 11
@@ -136,6 +136,24 @@ def pages_on_main():
                 + section(PART, FLUSH, records=records) + section(END) + b'\0')
 
 
+def every_method():
+    """Of the three whose payload is made of units, one packet each."""
+    text_page, zero_page = b'units   ' * 512, b'u' * PAGE
+    raw = zlib.compressobj(1, zlib.DEFLATED, -12)
+    raw = raw.compress(text_page) + raw.flush()
+    wrapped = zlib.compress(zero_page, 1)
+    member = zlib.compressobj(1, zlib.DEFLATED, 31)
+    member = member.compress(text_page + zero_page) + member.flush()
+    main = (header('pc-q35-10.0') + setup({'ram': 8}, FLUSH) + section(PART, FLUSH)
+            + section(END, FLUSH) + closing())
+    return seed(GUEST, main,
+                packet()
+                + packet(QPL, 'ram', (0, 1), payload=struct.pack('>II', len(raw), PAGE)
+                         + raw + zero_page)
+                + packet(UADK, 'ram', (2,), (3,), struct.pack('>I', len(wrapped)) + wrapped)
+                + packet(QATZIP, 'ram', (5, 4), payload=member) + packet() + packet())
+
+
 SEEDS = {
     'per-section-guest': per_section(GUEST),
     'per-section-tail': per_section(0),
@@ -143,6 +161,7 @@ SEEDS = {
     'per-round-tail': per_round(0),
     'several-blocks': several_blocks(),
     'pages-on-main': pages_on_main(),
+    'every-method': every_method(),
 }
 
 for seed_name, seed_bytes in SEEDS.items():

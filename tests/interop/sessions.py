@@ -9,8 +9,9 @@ from check import wait_until
 from peers import GODWIT
 from qemu import LEASHED, PATIENCE, install_of
 
-# What QEMU 7.2 does not know yet.
-NEWER_PARAMETERS = {'avail-switchover-bandwidth'}
+# What QEMU 7.2 does not know yet, and what is ours alone.
+NEWER_PARAMETERS = {'avail-switchover-bandwidth', 'multifd-qatzip-level',
+                    'compression-accelerator', 'compression-accelerator-jobs'}
 NEWER_CAPABILITIES = {'switchover-ack'}
 
 QEMU_SIZE_MIB = 64

@@ -383,6 +383,9 @@ REFUSALS = [
     (['--set', 'downtime-limit=2000001'], 'an integer in the range of 0 to'),
     (['--set', 'nosuch=1'], "Parameter 'nosuch' is unexpected"),
     (['--method', 'lz4'], "'multifd-compression' does not accept value 'lz4'"),
+    # QEMU has it since 9.1, where it was built with it.
+    (['--method', 'qpl'], "'multifd-compression' does not accept value 'qpl'"),
+    (['--accelerator', 'qpl'], 'the source has no parameter compression-accelerator'),
     (['--cap', 'nosuch=on'], "does not accept value 'nosuch'"),
     (['--cap', 'postcopy-preempt=on'], 'Postcopy preempt requires postcopy-ram'),
 ]

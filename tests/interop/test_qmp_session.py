@@ -179,13 +179,14 @@ def parameters_are_set_and_read_alike():
 def levels_apply_where_qemu_forgets_them():
     with scratch() as directory, sessions.godwit(directory, 'ours') as ours:
         ours.say(NEGOTIATE)
-        for name, most in (('multifd-zlib-level', 9), ('multifd-zstd-level', 20)):
+        for name, least, most in (('multifd-zlib-level', 0, 9), ('multifd-zstd-level', 0, 20),
+                                  ('multifd-qatzip-level', 1, 9)):
             check.equal(ours.execute('migrate-set-parameters', **{name: most}), {'return': {}},
                         name)
             check.equal(parameters_of(ours)[name], most, name)
             answer = ours.execute('migrate-set-parameters', **{name: most + 1})
             check.equal(answer['error']['desc'], f"Parameter '{name.replace('-', '_')}' expects a "
-                        f'value between 0 and {most}', name)
+                        f'value between {least} and {most}', name)
 
 
 EVENTS_ON = {'capability': 'events', 'state': True}
