@@ -71,7 +71,9 @@ int command_write_json(const char *path, FILE **file, json_t *json, struct gw_er
 int command_check_dump(const char *directory, struct gw_error *err);
 
 /* Arguments after the subcommand's name. */
+int cmd_bench(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_engines(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);

@@ -11,8 +11,11 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *purpose;
 } commands[] = {
+	{ "bench", cmd_bench, "measure what engines cost on this host" },
 	{ "demo", cmd_demo,
 	  "migrate a guest from one process to another, show what happened" },
+	{ "engines", cmd_engines,
+	  "who can compute which format on this host, and what is missing" },
 	{ "inspect", cmd_inspect,
 	  "report what a migration stream holds, recorded or live" },
 	{ "migrate", cmd_migrate,

@@ -141,6 +141,11 @@ struct tree *tree_new(const char *path, uint64_t enough_bytes, struct gw_error *
 	return MOVE(tree);
 }
 
+uint64_t tree_bytes(const struct tree *tree)
+{
+	return tree->total_bytes;
+}
+
 /* The file that holds byte `at` of one pass over the tree. */
 static size_t find_file(const struct tree *tree, uint64_t at)
 {

@@ -22,6 +22,9 @@ struct tree *tree_new(const char *path, uint64_t enough_bytes, struct gw_error *
 void tree_free(struct tree *tree); /* NULL is fine */
 DEFINE_OWNED(tree)
 
+/* Of what was listed: at most what was enough. */
+uint64_t tree_bytes(const struct tree *tree);
+
 /* The file it read last stays open.  Start with { .fd = -1 }, close the descriptor at the end
  * (OWNED_FD does not reach into structs). */
 struct tree_reader {

@@ -188,6 +188,12 @@ REFUSED = [
     (['inspect', '--methods', 'none', 'f'], ['--methods', 'no such option']),
     (['inspect', '--accelerator', 'fpga', 'f'], ['--accelerator', '"fpga"']),
 
+    (['engines', 'zlib'], ['zlib: no argument is expected']),
+    (['engines', '--self-test=yes'], ['--self-test=yes', 'takes no value']),
+    (['engines', '--simulate', 'depth'], ['--simulate', 'depth']),
+    (['engines', '--root', '/nonexistent'], ['--root /nonexistent', 'no such file']),
+    (['engines', '--root', 'r' * 300], ['--root rrr', '300 bytes, at most 255']),
+    (['engines', '--json', '/nonexistent/f'], ['--json /nonexistent/f', 'no such file']),
 ]
 
 # Taken: it goes on to a peer that is not there, and fails by that.
@@ -347,7 +353,7 @@ CASES = [
     ('empty tree is refused', empty_tree_fills_nothing),
     *[(f'help fits a screen: {label(arguments)}', help_fits_a_screen, arguments)
       for arguments in (['--help'], ['-h'], ['demo', '--help'], ['demo', '--memory', '8M', '-h'],
-                        ['inspect', '--help'], ['vm', '--help'])],
+                        ['inspect', '--help'], ['engines', '--help'], ['vm', '--help'])],
     ('help names every default', help_names_every_default),
     ('version is told', version_is_told),
     ('no command shows the help', no_command_shows_the_help),
