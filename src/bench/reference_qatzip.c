@@ -14,14 +14,13 @@
 
 #include "codec/stream_engine.h"
 
-#define PACKET_BYTES (512u << 10)
 #define CHUNK_BYTES (64u << 10)
 #define MOST_MEMORY 9 /* zutil.h: MAX_MEM_LEVEL, which zlib.h does not tell */
 
 struct qatzip_reference {
 	struct stream_engine base;
 	int level;
-	uint8_t pages[PACKET_BYTES];
+	uint8_t pages[JOB_BYTES_MAX];
 };
 
 static int probe(const struct engine *engine, struct gw_error *err)

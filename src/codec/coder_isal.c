@@ -21,10 +21,6 @@
  * the other, distance trees that begin with a run. */
 #define PAGE_LEVEL 0
 
-/* RFC 1951, 3.2.4: type and padding in a byte of its own, length, its complement. */
-#define STORED_HEADER_BYTES 5u
-#define STORED_BYTES_MAX 65535u
-
 struct isal_state {
 	enum unit_form form;
 	enum direction direction;
@@ -125,36 +121,6 @@ static size_t deflate_run(struct isal_zstream *stream, struct span source,
 	return isal_deflate_stateless(stream) == COMP_OK ? stream->total_out : 0;
 }
 
-static size_t put_stored(struct span source, struct room room, bool final)
-{
-	if (room.length < source.length + STORED_HEADER_BYTES)
-		return 0;
-	room.bytes[0] = final;
-	room.bytes[1] = (uint8_t)source.length;
-	room.bytes[2] = (uint8_t)(source.length >> 8);
-	room.bytes[3] = (uint8_t)~room.bytes[1];
-	room.bytes[4] = (uint8_t)~room.bytes[2];
-	memcpy(room.bytes + STORED_HEADER_BYTES, source.bytes, source.length);
-	return STORED_HEADER_BYTES + source.length;
-}
-
-/* How much at the start of `source` is pages that all may shrink, or all will not. */
-static size_t run_bytes(struct span source, bool *shrinks)
-{
-	size_t length = 0;
-
-	*shrinks = true;
-	for (; source.length - length >= PAGE_BYTES; length += PAGE_BYTES) {
-		bool may = page_may_shrink(source.bytes + length);
-
-		if (length > 0 && may != *shrinks)
-			return length;
-		*shrinks = may;
-	}
-	/* Less than a page goes with those that shrink. */
-	return length > 0 && !*shrinks ? length : source.length;
-}
-
 /* Pages that will not shrink are stored: they cost a copy, not a compression.  0 if it does not
  * fit. */
 static size_t deflate_runs(struct isal_zstream *stream, struct span source,
@@ -164,15 +130,15 @@ static size_t deflate_runs(struct isal_zstream *stream, struct span source,
 
 	while (source.length > 0) {
 		bool shrinks;
-		struct span run = { source.bytes, run_bytes(source, &shrinks) };
+		struct span run = { source.bytes, pages_alike(source, &shrinks) };
 		bool last;
 		size_t made;
 
 		if (!shrinks && run.length > STORED_BYTES_MAX)
-			run.length = STORED_BYTES_MAX / PAGE_BYTES * PAGE_BYTES;
+			run.length = STORED_BYTES_MAX;
 		last = final && run.length == source.length;
 		made = shrinks ? deflate_run(stream, run, room, last)
-			       : put_stored(run, room, last);
+			       : deflate_put_stored(run, room, last);
 		if (made == 0)
 			return 0;
 		source.bytes += run.length;
@@ -237,7 +203,7 @@ static enum unit_answer encode_blocks(struct isal_state *state, struct unit *uni
 	/* There is none yet behind a stored block, which a full flush may also be. */
 	room.bytes += made;
 	room.length -= made;
-	end = put_stored(nothing, room, false);
+	end = deflate_put_stored(nothing, room, false);
 	return end > 0 ? unit_done(unit, made + end) : unit_full(unit);
 }
 

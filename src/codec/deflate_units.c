@@ -25,6 +25,21 @@ int deflate_units_check_level(const char *coder, enum unit_form form, int level,
 	return 0;
 }
 
+static_assert(STORED_BYTES_MAX <= UINT16_MAX, "a stored block's length has 16 bits");
+
+size_t deflate_put_stored(struct span source, struct room room, bool final)
+{
+	if (room.length < source.length + STORED_HEADER_BYTES)
+		return 0;
+	room.bytes[0] = final;
+	room.bytes[1] = (uint8_t)source.length;
+	room.bytes[2] = (uint8_t)(source.length >> 8);
+	room.bytes[3] = (uint8_t)~room.bytes[1];
+	room.bytes[4] = (uint8_t)~room.bytes[2];
+	memcpy(room.bytes + STORED_HEADER_BYTES, source.bytes, source.length);
+	return STORED_HEADER_BYTES + source.length;
+}
+
 static enum unit_answer encode_zlib(const struct deflate_library *library, void *state,
 				    struct unit *unit)
 {

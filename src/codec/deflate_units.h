@@ -7,7 +7,16 @@
 #define CODEC_DEFLATE_UNITS_H
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "codec/unit.h"
+
+/* RFC 1951, 3.2.4: type and padding in a byte of its own, length, its complement. */
+#define STORED_HEADER_BYTES 5u
+/* Whole pages whose length fits into 16 bits. */
+#define STORED_BYTES_MAX (15u * (unsigned)PAGE_BYTES)
+
+/* A stored block that begins at a byte.  Its length, 0 if it does not fit. */
+size_t deflate_put_stored(struct span source, struct room room, bool final);
 
 struct deflate_library {
 	/* Makes one complete RFC 1951 stream.  Its length, 0 if it does not fit. */

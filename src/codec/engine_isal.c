@@ -10,12 +10,12 @@
  * unchanged it is not sent again. */
 #include "codec/engine_list.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
 #include <stdlib.h>
 
 #include "base/counter.h"
+#include "codec/deflate_units.h"
 #include "codec/page_shrinks.h"
 #include "codec/stream_engine.h"
 
@@ -38,11 +38,6 @@ static const uint8_t zlib_header[] = { 0x78, 0x01 };
 #define ZLIB_WINDOW_SHIFT 4
 #define ZLIB_WINDOW_MAX 7 /* 32 KiB */
 #define ZLIB_DICTIONARY 0x20
-
-/* RFC 1951, at a byte: not final, type 0, length, its complement. */
-#define STORED_HEADER_BYTES 5u
-#define STORED_BYTES_MAX (15u * PAGE_BYTES)
-static_assert(STORED_BYTES_MAX <= UINT16_MAX, "a stored block's length has 16 bits");
 
 struct isal_state {
 	struct stream_engine base;
@@ -141,28 +136,12 @@ static void put(struct room *left, const void *bytes, size_t length)
 	left->length -= length;
 }
 
-static void put_stored_header(struct room *left, size_t length)
+static void put_stored(struct room *left, struct span source)
 {
-	const uint8_t header[STORED_HEADER_BYTES] = {
-		0,
-		(uint8_t)length,
-		(uint8_t)(length >> 8),
-		(uint8_t)~length,
-		(uint8_t)(~length >> 8),
-	};
+	size_t made = deflate_put_stored(source, *left, false);
 
-	put(left, header, sizeof(header));
-}
-
-/* The pages at the start of `pages` that are alike: all to be compressed, or all not. */
-static struct span run_of_pages(struct span pages, bool *shrinks)
-{
-	size_t run = PAGE_BYTES;
-
-	*shrinks = page_may_shrink(pages.bytes);
-	while (run < pages.length && page_may_shrink(pages.bytes + run) == *shrinks)
-		run += PAGE_BYTES;
-	return (struct span){ pages.bytes, run };
+	left->bytes += made;
+	left->length -= made;
 }
 
 static int fail_full(const struct isal_state *state, const struct job *job,
@@ -214,8 +193,7 @@ static int store_run(struct isal_state *state, struct span run, const struct job
 
 		if (length > STORED_BYTES_MAX)
 			length = STORED_BYTES_MAX;
-		put_stored_header(left, length);
-		put(left, run.bytes + at, length);
+		put_stored(left, (struct span){ run.bytes + at, length });
 	}
 	isal_deflate_reset(state->encoder);
 	counter_add(&state->base.counters->raw_pages, run.length / PAGE_BYTES);
@@ -235,7 +213,7 @@ static int encode(struct isal_state *state, struct job *job, struct gw_error *er
 		put(&left, zlib_header, sizeof(zlib_header));
 	state->begun = true;
 	while (pages.length > 0) {
-		struct span run = run_of_pages(pages, &shrinks);
+		struct span run = { pages.bytes, pages_alike(pages, &shrinks) };
 
 		if ((shrinks ? deflate_run : store_run)(state, run, job, &left, err) < 0)
 			return -1;
@@ -244,7 +222,7 @@ static int encode(struct isal_state *state, struct job *job, struct gw_error *er
 	}
 	/* A sync flush ends with an empty stored block. */
 	if (!shrinks)
-		put_stored_header(&left, 0);
+		put_stored(&left, (struct span){ zlib_header, 0 });
 	stream_engine_finish(&state->base, job, room.length - left.length);
 	return 0;
 }

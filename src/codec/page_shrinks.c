@@ -39,3 +39,18 @@ bool page_may_shrink(const uint8_t *page)
 	}
 	return false;
 }
+
+size_t pages_alike(struct span source, bool *shrink)
+{
+	size_t length = 0;
+
+	*shrink = true;
+	for (; source.length - length >= PAGE_BYTES; length += PAGE_BYTES) {
+		bool may = page_may_shrink(source.bytes + length);
+
+		if (length > 0 && may != *shrink)
+			return length;
+		*shrink = may;
+	}
+	return length > 0 && !*shrink ? length : source.length;
+}
