@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/deadline.h"
 #include "channel/throttle.h"
 
 #define PATIENCE_MS 30000
+#define REST_NAP_NS (2 * NS_PER_MS)
 
 struct channel {
 	const struct channel_ops *ops;
@@ -238,6 +240,23 @@ int channel_write_full(struct channel *channel, struct iovec *from, int count,
 		}
 		if (write_slice(channel, &from, &count, limit, err) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+int channel_write_rest(struct channel *channel, struct iovec *whole, int count,
+		       uint64_t put, int timeout_ms, struct gw_error *err)
+{
+	struct deadline deadline = deadline_in(timeout_ms);
+
+	channel_set_throttle(channel, NULL, NULL);
+	advance(&whole, &count, put);
+	/* A write that would wait sees the interrupt: it is tried again. */
+	while (count > 0 &&
+	       write_slice(channel, &whole, &count, total_bytes(whole, count), err) < 0) {
+		if (err->kind != GW_CANCELLED || deadline_left_ms(&deadline) == 0)
+			return -1;
+		interrupt_sleep(NULL, REST_NAP_NS);
 	}
 	return 0;
 }

@@ -71,6 +71,10 @@ struct channel *channel_connect(const struct address *to,
 				const struct interrupt *interrupt, int timeout_ms,
 				struct gw_error *err);
 
+/* The same as a descriptor, which the caller owns. */
+int channel_connect_fd(const struct address *to, const struct interrupt *interrupt,
+		       int timeout_ms, struct gw_error *err);
+
 /* Two ends of one connection in this process. */
 int channel_pair(struct channel *ends[2], const struct interrupt *interrupt,
 		 struct gw_error *err);
@@ -115,6 +119,12 @@ int channel_write_full(struct channel *channel, struct iovec *from, int count,
 		       struct gw_error *err);
 int channel_write_bytes(struct channel *channel, const void *bytes, size_t length,
 			struct gw_error *err);
+
+/* After an interrupt has ended a write in the middle: what is missing of `whole`, a copy that is used
+ * up, of which `put` bytes are written.  Without throttle and whatever the interrupt says, as fast as
+ * the other side takes it, within timeout_ms; GW_CANCELLED when that is over. */
+int channel_write_rest(struct channel *channel, struct iovec *whole, int count,
+		       uint64_t put, int timeout_ms, struct gw_error *err);
 
 /* Half-close: the other side reads the end, this side may still read.  A pipe or a file ends
  * only when it is closed. */

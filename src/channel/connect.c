@@ -156,11 +156,9 @@ static int open_file(const struct address *to, struct gw_error *err)
 	return opened;
 }
 
-struct channel *channel_connect(const struct address *to,
-				const struct interrupt *interrupt, int timeout_ms,
-				struct gw_error *err)
+int channel_connect_fd(const struct address *to, const struct interrupt *interrupt,
+		       int timeout_ms, struct gw_error *err)
 {
-	struct channel *channel = NULL;
 	int fd = -1;
 
 	switch (to->kind) {
@@ -177,8 +175,19 @@ struct channel *channel_connect(const struct address *to,
 		fd = open_file(to, err);
 		break;
 	}
-	if (fd >= 0)
-		channel = channel_from_fd(fd, interrupt, err);
+	return fd >= 0 ? fd : socket_fail_in(err, to);
+}
+
+struct channel *channel_connect(const struct address *to,
+				const struct interrupt *interrupt, int timeout_ms,
+				struct gw_error *err)
+{
+	int fd = channel_connect_fd(to, interrupt, timeout_ms, err);
+	struct channel *channel;
+
+	if (fd < 0)
+		return NULL;
+	channel = channel_from_fd(fd, interrupt, err);
 	if (!channel)
 		socket_fail_in(err, to);
 	return channel;

@@ -125,6 +125,8 @@ static int remove_stale(const struct address *at, const struct sockaddr_un *name
 	status = connect(probe, (const struct sockaddr *)name, sizeof(*name));
 	sys = errno;
 	close(probe);
+	if (status < 0 && sys == EACCES)
+		return fail_errno(err, sys);
 	if (status == 0 || sys != ECONNREFUSED) {
 		fail(err, GW_SYSTEM, "somebody listens there already");
 		err->sys = EADDRINUSE;
@@ -142,7 +144,9 @@ static int open_unix(struct listener *listener, int backlog, struct gw_error *er
 	int status;
 
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener->fd < 0)
+	/* Before it has a name, so that at no time anybody else may connect, and that no other
+	 * file can have taken the name; the umask belongs to all threads of the process. */
+	if (listener->fd < 0 || fchmod(listener->fd, S_IRUSR | S_IWUSR) < 0)
 		return fail_errno(err, errno);
 	status = bind(listener->fd, (const struct sockaddr *)&name, sizeof(name));
 	if (status < 0 && errno == EADDRINUSE) {
@@ -155,12 +159,7 @@ static int open_unix(struct listener *listener, int backlog, struct gw_error *er
 	listener->owns_path = true;
 	listener->device = stat.st_dev;
 	listener->inode = stat.st_ino;
-	/* Before listen(), so that nobody connects under the wider mode that the umask of the
-	 * process left; the umask itself belongs to all its threads. */
-	if (chmod(listener->at.path, S_IRUSR | S_IWUSR) < 0 ||
-	    listen(listener->fd, backlog) < 0)
-		return fail_errno(err, errno);
-	return 0;
+	return listen(listener->fd, backlog) < 0 ? fail_errno(err, errno) : 0;
 }
 
 static int open_inherited(struct listener *listener, struct gw_error *err)
