@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* queue.h - bounded first-in first-out between owners; the only locks.
+/* queue.h - bounded first-in first-out between owners.
  *
  * Items are copied in and out by value; what they point to changes owner with them.  Any number
  * of threads may give and take.  Closing wakes everybody: givers are refused at once, takers get

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -24,7 +25,7 @@ struct lobby {
 	uint32_t pages_present;
 	int main_fd; /* the channel's; to see it end */
 	uint32_t waiting_count;
-	int waiting[WAITING_MAX];
+	int waiting[WAITING_MAX]; /* the newest last */
 };
 
 static bool complete(const struct lobby *lobby)
@@ -36,7 +37,9 @@ static bool complete(const struct lobby *lobby)
 /* Forgets connection `i` without closing it. */
 static void leave(struct lobby *lobby, uint32_t i)
 {
-	lobby->waiting[i] = lobby->waiting[--lobby->waiting_count];
+	lobby->waiting_count--;
+	memmove(&lobby->waiting[i], &lobby->waiting[i + 1],
+		(lobby->waiting_count - i) * sizeof(lobby->waiting[0]));
 }
 
 static void show_out(struct lobby *lobby, uint32_t i, const char *why)
@@ -45,6 +48,16 @@ static void show_out(struct lobby *lobby, uint32_t i, const char *why)
 		 "listener: connection dropped: %s", why);
 	close(lobby->waiting[i]);
 	leave(lobby, i);
+}
+
+static int fail_advised(const struct lobby *lobby, struct gw_error *err)
+{
+	size_t used = strlen(err->text);
+
+	if (lobby->options->advice)
+		snprintf(err->text + used, sizeof(err->text) - used, "; %s",
+			 lobby->options->advice);
+	return -1;
 }
 
 static int seat_main(struct lobby *lobby, uint32_t i, struct gw_error *err)
@@ -74,7 +87,7 @@ static int seat_page_channel(struct lobby *lobby, uint32_t i,
 		return 0;
 	}
 	if (multifd_init_read(bytes, lobby->options->channel_count, &init, err) < 0)
-		return -1;
+		return fail_advised(lobby, err);
 	if (arrivals->pages[init.id])
 		return fail(err, GW_PEER, "multifd init packet: channel id %u came twice",
 			    init.id);
@@ -159,6 +172,16 @@ static void start_over(struct lobby *lobby)
 	lobby->pages_present = 0;
 }
 
+static int fail_late(const struct lobby *lobby, struct gw_error *err)
+{
+	fail(err, GW_PEER,
+	     "listener: main channel %s, %u of %u page channels within %d ms of the "
+	     "first connection",
+	     lobby->arrivals->main ? "arrived" : "missing", lobby->pages_present,
+	     lobby->options->channel_count, lobby->options->patience_ms);
+	return fail_advised(lobby, err);
+}
+
 static int admit(struct lobby *lobby, struct listener *listener, struct gw_error *err)
 {
 	struct pollfd fds[WAITING_MAX + 2];
@@ -206,13 +229,7 @@ static int admit(struct lobby *lobby, struct listener *listener, struct gw_error
 		    !complete(lobby) &&
 		    clock_now_ns() - first_ns >
 			    (uint64_t)lobby->options->patience_ms * NS_PER_MS)
-			return fail(err, GW_PEER,
-				    "listener: main channel %s, %u of %u page channels "
-				    "within "
-				    "%d ms of the first connection",
-				    lobby->arrivals->main ? "arrived" : "missing",
-				    lobby->pages_present, lobby->options->channel_count,
-				    lobby->options->patience_ms);
+			return fail_late(lobby, err);
 	}
 	return 0;
 }
@@ -232,8 +249,15 @@ static int look_at_late_comers(struct lobby *lobby, struct listener *listener,
 	for (uint32_t i = lobby->waiting_count; i-- > 0;)
 		if (identify(lobby, i, err) < 0)
 			return -1;
-	listener_stop(listener);
+	if (!lobby->options->silent)
+		listener_stop(listener);
 	return 0;
+}
+
+static void keep_silent(struct lobby *lobby)
+{
+	if (lobby->waiting_count > 0)
+		*lobby->options->silent = lobby->waiting[--lobby->waiting_count];
 }
 
 int lobby_admit(struct listener *listener, const struct lobby_options *options,
@@ -248,9 +272,13 @@ int lobby_admit(struct listener *listener, const struct lobby_options *options,
 	int failed;
 
 	memset(arrivals, 0, sizeof(*arrivals));
+	if (options->silent)
+		*options->silent = -1;
 	failed = admit(&lobby, listener, err);
 	if (failed == 0)
 		failed = look_at_late_comers(&lobby, listener, err);
+	if (failed == 0 && options->silent)
+		keep_silent(&lobby);
 	while (lobby.waiting_count > 0)
 		show_out(&lobby, 0, "nobody waits for it any more");
 	if (failed < 0)

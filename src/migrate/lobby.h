@@ -17,6 +17,11 @@ struct lobby_options {
 	uint32_t channel_count; /* 0: multifd is off */
 	/* From the first connection to the last; < 0: for ever. */
 	int patience_ms;
+	/* What to do where the number of channels is another one: ends such errors; NULL: nothing. */
+	const char *advice;
+	/* Not NULL: one more connection may come and say nothing.  Then the listener goes on, and here
+	 * is the newest connection that has said nothing by the end (the caller's), or -1. */
+	int *silent;
 	const struct log *log;
 };
 
@@ -26,9 +31,9 @@ struct arrivals {
 	uint8_t uuid[16]; /* the source's, zero without multifd */
 };
 
-/* On success `listener` is stopped: a connection too many must not find a queue to write into.
- * GW_PEER: an id out of range or twice (the source uses another number of channels), different
- * uuids, or not all there in time.  On failure nothing is left open. */
+/* On success `listener` is stopped, unless one more may come: a connection too many must not find a
+ * queue to write into.  GW_PEER: an id out of range or twice (the source uses another number of
+ * channels), different uuids, or not all there in time.  On failure nothing is left open. */
 int lobby_admit(struct listener *listener, const struct lobby_options *options,
 		const struct interrupt *interrupt, struct arrivals *arrivals,
 		struct gw_error *err);

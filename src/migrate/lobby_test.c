@@ -190,6 +190,60 @@ TEST(nobody_is_let_in_after_all_are_there)
 	tear_down(&f);
 }
 
+TEST(where_one_more_may_come_the_newest_silent_one_is_kept_and_the_listener_goes_on)
+{
+	int silent = 0;
+	const struct lobby_options options = {
+		.channel_count = 1,
+		.patience_ms = PATIENCE_MS,
+		.silent = &silent,
+	};
+	struct channel *newest;
+	struct fixture f;
+	char byte;
+
+	set_up(&f);
+	arrive(&f, "", 0);
+	arrive_main(&f);
+	newest = arrive(&f, "", 0);
+	arrive_page_channel(&f, 0, 0);
+	CHECK_OK(lobby_admit(f.listener, &options, f.interrupt, &f.arrivals, &f.err),
+		 &f.err);
+	CHECK(silent > 0);
+	CHECK_OK(channel_write_bytes(newest, "n", 1, &f.err), &f.err);
+	CHECK_EQ(read(silent, &byte, 1), 1);
+	close(silent);
+	arrivals_close(&f.arrivals, 1);
+	/* The next source; nobody is silent this time. */
+	arrive_main(&f);
+	arrive_page_channel(&f, 0, 0);
+	CHECK_OK(lobby_admit(f.listener, &options, f.interrupt, &f.arrivals, &f.err),
+		 &f.err);
+	CHECK_EQ(silent, -1);
+	arrivals_close(&f.arrivals, 1);
+	tear_down(&f);
+}
+
+TEST(advice_ends_errors_about_the_number_of_channels)
+{
+	const struct lobby_options options = {
+		.channel_count = 1,
+		.patience_ms = PATIENCE_MS,
+		.advice = "count again",
+	};
+	struct fixture f;
+
+	set_up(&f);
+	arrive_main(&f);
+	CHECK_EQ(lobby_admit(f.listener, &options, f.interrupt, &f.arrivals, &f.err), -1);
+	CHECK_CONTAINS(f.err.text, "0 of 1 page channels within 300 ms of the first "
+				   "connection; count again");
+	arrive_page_channel(&f, 1, 0);
+	CHECK_EQ(lobby_admit(f.listener, &options, f.interrupt, &f.arrivals, &f.err), -1);
+	CHECK_STR(f.err.text, "multifd init: channel id 1 of 1 channels; count again");
+	tear_down(&f);
+}
+
 TEST(an_id_that_comes_twice_is_refused)
 {
 	struct fixture f;
@@ -314,16 +368,19 @@ TEST(an_interrupt_ends_the_wait)
 	tear_down(&f);
 }
 
-TEST_MAIN(TEST_OF(any_order_of_arrival_is_sorted_out),
-	  TEST_OF(strangers_and_silence_stop_nobody),
-	  TEST_OF(an_init_packet_may_come_in_pieces),
-	  TEST_OF(an_id_past_the_last_is_another_number_of_channels),
-	  TEST_OF(a_page_channel_too_many_is_refused_though_all_are_there),
-	  TEST_OF(nobody_is_let_in_after_all_are_there),
-	  TEST_OF(an_id_that_comes_twice_is_refused),
-	  TEST_OF(page_channels_of_two_sources_are_refused),
-	  TEST_OF(a_missing_main_is_named), TEST_OF(without_multifd_main_alone_is_enough),
-	  TEST_OF(two_hundred_and_fifty_five_channels_fit),
-	  TEST_OF(a_source_that_gives_up_half_way_makes_room_for_the_next),
-	  TEST_OF(a_source_that_is_through_before_it_is_let_in_has_not_given_up),
-	  TEST_OF(an_interrupt_ends_the_wait))
+TEST_MAIN(
+	TEST_OF(any_order_of_arrival_is_sorted_out),
+	TEST_OF(strangers_and_silence_stop_nobody),
+	TEST_OF(an_init_packet_may_come_in_pieces),
+	TEST_OF(an_id_past_the_last_is_another_number_of_channels),
+	TEST_OF(a_page_channel_too_many_is_refused_though_all_are_there),
+	TEST_OF(nobody_is_let_in_after_all_are_there),
+	TEST_OF(where_one_more_may_come_the_newest_silent_one_is_kept_and_the_listener_goes_on),
+	TEST_OF(advice_ends_errors_about_the_number_of_channels),
+	TEST_OF(an_id_that_comes_twice_is_refused),
+	TEST_OF(page_channels_of_two_sources_are_refused),
+	TEST_OF(a_missing_main_is_named), TEST_OF(without_multifd_main_alone_is_enough),
+	TEST_OF(two_hundred_and_fifty_five_channels_fit),
+	TEST_OF(a_source_that_gives_up_half_way_makes_room_for_the_next),
+	TEST_OF(a_source_that_is_through_before_it_is_let_in_has_not_given_up),
+	TEST_OF(an_interrupt_ends_the_wait))

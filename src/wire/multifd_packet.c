@@ -119,20 +119,45 @@ static int check_payload(uint32_t bytes, const struct multifd_packet *packet,
 	return 0;
 }
 
+/* The name's length; -1: it has no end. */
+static ptrdiff_t measure_name(const uint8_t field[NAME_FIELD_BYTES], struct gw_error *err)
+{
+	size_t length = strnlen((const char *)field, NAME_FIELD_BYTES);
+
+	if (length == NAME_FIELD_BYTES)
+		return fail(err, GW_PEER, "multifd packet: block name without an end");
+	return (ptrdiff_t)length;
+}
+
 static int find_block(const uint8_t field[NAME_FIELD_BYTES], const struct layout *layout,
 		      struct multifd_packet *packet, struct gw_error *err)
 {
 	const char *name = (const char *)field;
 	char out[WIRE_NAME_SHOWN_MAX];
-	size_t length = strnlen(name, NAME_FIELD_BYTES);
+	ptrdiff_t length = measure_name(field, err);
 
-	if (length == NAME_FIELD_BYTES)
-		return fail(err, GW_PEER, "multifd packet: block name without an end");
-	packet->block = layout_find(layout, name, length);
+	if (length < 0)
+		return -1;
+	packet->block = layout_find(layout, name, (size_t)length);
 	if (packet->block < 0)
 		return fail(err, GW_PEER,
 			    "multifd packet: block \"%s\", which is not listed",
 			    wire_name_shown(out, name));
+	return 0;
+}
+
+static int copy_name(const uint8_t field[NAME_FIELD_BYTES], struct layout_block *block,
+		     struct gw_error *err)
+{
+	ptrdiff_t length = measure_name(field, err);
+
+	if (length < 0)
+		return -1;
+	if (length == 0)
+		return fail(err, GW_PEER,
+			    "multifd packet: block name of 0 bytes, 1 to %u are allowed",
+			    LAYOUT_NAME_MAX);
+	memcpy(block->name, field, (size_t)length + 1);
 	return 0;
 }
 
@@ -162,26 +187,27 @@ static int read_offsets(struct cursor *in, const struct layout_block *block,
 	return 0;
 }
 
-int multifd_packet_read(const uint8_t bytes[MULTIFD_PACKET_BYTES],
-			const struct layout *layout, struct multifd_packet *packet,
-			struct gw_error *err)
+/* All but the block and the offsets, which `in` has reached then.
+ * Return: 1 the packet has pages, 0 it has none, -1 error. */
+static int read_fields(const uint8_t bytes[MULTIFD_PACKET_BYTES], struct cursor *in,
+		       const uint8_t **name, struct multifd_packet *packet,
+		       struct gw_error *err)
 {
-	struct cursor in = cursor_over(bytes + 8, MULTIFD_PACKET_BYTES - 8);
 	uint32_t flags, pages_alloc, payload_bytes;
-	const uint8_t *name;
 
 	if (multifd_packet_check_start(bytes, err) < 0)
 		return -1;
-	flags = cursor_be32(&in);
+	*in = cursor_over(bytes + 8, MULTIFD_PACKET_BYTES - 8);
+	flags = cursor_be32(in);
 	packet->sync = flags & MULTIFD_FLAG_SYNC;
 	packet->method = (enum multifd_method)(flags & MULTIFD_FLAG_METHODS);
-	pages_alloc = cursor_be32(&in);
-	packet->normal_pages = cursor_be32(&in);
-	payload_bytes = cursor_be32(&in);
-	packet->number = cursor_be64(&in);
-	packet->zero_pages = cursor_be32(&in);
-	cursor_skip(&in, RESERVED_BYTES);
-	name = cursor_take(&in, NAME_FIELD_BYTES);
+	pages_alloc = cursor_be32(in);
+	packet->normal_pages = cursor_be32(in);
+	payload_bytes = cursor_be32(in);
+	packet->number = cursor_be64(in);
+	packet->zero_pages = cursor_be32(in);
+	cursor_skip(in, RESERVED_BYTES);
+	*name = cursor_take(in, NAME_FIELD_BYTES);
 	/* What a packet without pages says of size, name and offsets may be an older packet's. */
 	packet->payload_bytes = 0;
 	packet->block = -1;
@@ -192,11 +218,39 @@ int multifd_packet_read(const uint8_t bytes[MULTIFD_PACKET_BYTES],
 			return -1;
 		packet->payload_bytes = payload_bytes;
 	}
-	if (packet->normal_pages + packet->zero_pages == 0)
-		return 0;
+	return packet->normal_pages + packet->zero_pages > 0;
+}
+
+int multifd_packet_read(const uint8_t bytes[MULTIFD_PACKET_BYTES],
+			const struct layout *layout, struct multifd_packet *packet,
+			struct gw_error *err)
+{
+	struct cursor in;
+	const uint8_t *name;
+	int has_pages = read_fields(bytes, &in, &name, packet, err);
+
+	if (has_pages <= 0)
+		return has_pages;
 	if (find_block(name, layout, packet, err) < 0)
 		return -1;
 	return read_offsets(&in, &layout->blocks[packet->block], packet, err);
+}
+
+int multifd_packet_read_named(const uint8_t bytes[MULTIFD_PACKET_BYTES],
+			      struct layout_block *block, struct multifd_packet *packet,
+			      struct gw_error *err)
+{
+	struct cursor in;
+	const uint8_t *name;
+	int has_pages = read_fields(bytes, &in, &name, packet, err);
+
+	if (has_pages <= 0)
+		return has_pages;
+	if (copy_name(name, block, err) < 0)
+		return -1;
+	block->length_bytes = MULTIFD_OFFSETS_END;
+	packet->block = 0;
+	return read_offsets(&in, block, packet, err);
 }
 
 void multifd_packet_write(uint8_t bytes[MULTIFD_PACKET_BYTES],

@@ -58,6 +58,14 @@ int multifd_packet_read(const uint8_t bytes[MULTIFD_PACKET_BYTES],
 			const struct layout *layout, struct multifd_packet *packet,
 			struct gw_error *err);
 
+/* The same for who has no layout: `block` gets the name (1 to LAYOUT_NAME_MAX bytes, whichever)
+ * and MULTIFD_OFFSETS_END for its length, the only bound on offsets then; packet->block is 0, an
+ * index in a layout of that one block.  Without pages `block` is untouched. */
+#define MULTIFD_OFFSETS_END (UINT64_C(1) << 56)
+int multifd_packet_read_named(const uint8_t bytes[MULTIFD_PACKET_BYTES],
+			      struct layout_block *block, struct multifd_packet *packet,
+			      struct gw_error *err);
+
 /* Whole header, unused bytes zero.  block -1 writes an empty name. */
 void multifd_packet_write(uint8_t bytes[MULTIFD_PACKET_BYTES],
 			  const struct dialect *dialect, const struct layout *layout,

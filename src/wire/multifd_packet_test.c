@@ -378,6 +378,109 @@ TEST(offsets_are_held_against_the_named_block)
 		"multifd packet: offset 0x1000 in block \"vga.vram\" of 0x1000 bytes");
 }
 
+/* ---- without a layout ---- */
+
+#define CHECK_NAMED_REFUSED(text_)                                                    \
+	do {                                                                          \
+		struct gw_error err__ = { 0 };                                        \
+		CHECK_EQ(multifd_packet_read_named(bytes, &named, &got, &err__), -1); \
+		CHECK_EQ(err__.kind, GW_PEER);                                        \
+		CHECK_STR(err__.text, text_);                                         \
+	} while (0)
+
+static struct layout_block named;
+
+TEST(a_packet_can_be_read_and_written_again_by_its_own_name)
+{
+	static const struct layout only = { &named, 1, 1, UINT64_MAX };
+	uint8_t again[MULTIFD_PACKET_BYTES];
+	struct gw_error err;
+
+	for (uint32_t normal = 0; normal <= 128; normal += 32) {
+		struct multifd_packet sent = sample(normal, 128 - normal);
+
+		sent.sync = normal % 64;
+		multifd_packet_write(bytes, newest(), &layout, &sent);
+		memset(&named, 0xa5, sizeof(named));
+		CHECK_OK(multifd_packet_read_named(bytes, &named, &got, &err), &err);
+		CHECK_STR(named.name, "pc.ram");
+		CHECK_EQ(named.length_bytes, MULTIFD_OFFSETS_END);
+		CHECK_EQ(got.block, 0);
+		CHECK_EQ(got.sync, sent.sync);
+		CHECK_EQ(got.normal_pages, normal);
+		CHECK_EQ(got.zero_pages, 128 - normal);
+		multifd_packet_write(again, newest(), &only, &got);
+		CHECK(memcmp(again, bytes, sizeof(again)) == 0);
+	}
+}
+
+TEST(without_pages_there_is_no_name_to_read)
+{
+	struct multifd_packet packet = { .sync = true, .block = -1 };
+	struct gw_error err;
+
+	multifd_packet_write(bytes, newest(), &layout, &packet);
+	memset(bytes + AT_NAME, 'n', sizeof(bytes) - AT_NAME);
+	strcpy(named.name, "before");
+	CHECK_OK(multifd_packet_read_named(bytes, &named, &got, &err), &err);
+	CHECK(got.sync);
+	CHECK_EQ(got.block, -1);
+	CHECK_STR(named.name, "before");
+}
+
+TEST(any_name_of_1_to_255_bytes_will_do)
+{
+	struct gw_error err;
+
+	write_sample(1, 0);
+	memset(bytes + AT_NAME, 'n', 255);
+	bytes[AT_NAME + 255] = '\0';
+	CHECK_OK(multifd_packet_read_named(bytes, &named, &got, &err), &err);
+	CHECK_EQ(strlen(named.name), 255);
+	bytes[AT_NAME + 255] = 'n';
+	CHECK_NAMED_REFUSED("multifd packet: block name without an end");
+	bytes[AT_NAME + 1] = '\0';
+	CHECK_OK(multifd_packet_read_named(bytes, &named, &got, &err), &err);
+	CHECK_STR(named.name, "n");
+	bytes[AT_NAME] = '\0';
+	CHECK_NAMED_REFUSED(
+		"multifd packet: block name of 0 bytes, 1 to 255 are allowed");
+}
+
+TEST(offsets_without_a_layout_are_aligned_and_of_56_bits)
+{
+	struct gw_error err;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		size_t at = AT_OFFSETS + 8 * i;
+
+		write_sample(1, 1);
+		store_be64(bytes + at, MULTIFD_OFFSETS_END - PAGE);
+		CHECK_OK(multifd_packet_read_named(bytes, &named, &got, &err), &err);
+		CHECK_EQ(got.offsets[i], MULTIFD_OFFSETS_END - PAGE);
+		store_be64(bytes + at, MULTIFD_OFFSETS_END);
+		CHECK_NAMED_REFUSED("multifd packet: offset 0x100000000000000 in block "
+				    "\"pc.ram\" of 0x100000000000000 bytes");
+		store_be64(bytes + at, 2048);
+		CHECK_NAMED_REFUSED("multifd packet: offset 0x800, expected a multiple "
+				    "of 0x1000");
+	}
+}
+
+TEST(without_a_layout_the_bounds_are_the_same)
+{
+	write_sample(128, 0);
+	store_be32(bytes + AT_NORMAL, 129);
+	CHECK_NAMED_REFUSED("multifd packet: 129 pages, at most 128");
+	write_sample(3, 0);
+	store_be32(bytes + AT_PAYLOAD, 12289);
+	CHECK_NAMED_REFUSED("multifd packet: 12289 bytes of none for 3 pages, 12288 to "
+			    "12288 are allowed");
+	write_sample(1, 0);
+	store_be32(bytes, 0);
+	CHECK_NAMED_REFUSED("multifd packet: magic 0x00000000, expected 0x11223344");
+}
+
 TEST(methods_have_names)
 {
 	CHECK_STR(multifd_method_name(MULTIFD_NONE), "none");
@@ -404,4 +507,9 @@ TEST_MAIN(TEST_OF(written_as_documented),
 	  TEST_OF(blocks_are_known_and_their_names_end),
 	  TEST_OF(the_longest_block_name_is_found),
 	  TEST_OF(every_offset_is_aligned_and_inside),
-	  TEST_OF(offsets_are_held_against_the_named_block), TEST_OF(methods_have_names))
+	  TEST_OF(offsets_are_held_against_the_named_block),
+	  TEST_OF(a_packet_can_be_read_and_written_again_by_its_own_name),
+	  TEST_OF(without_pages_there_is_no_name_to_read),
+	  TEST_OF(any_name_of_1_to_255_bytes_will_do),
+	  TEST_OF(offsets_without_a_layout_are_aligned_and_of_56_bits),
+	  TEST_OF(without_a_layout_the_bounds_are_the_same), TEST_OF(methods_have_names))
