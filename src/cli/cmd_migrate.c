@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* cmd_migrate.c - godwit migrate: any guest that answers QMP, with progress and an end. */
-#include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/columns.h"
 #include "cli/command.h"
+#include "cli/display.h"
 #include "cli/options.h"
 #include "drive/drive.h"
 
@@ -17,23 +13,6 @@
 #define CHANNELS_MAX 255u
 #define LEVEL_MAX 20u
 #define DOWNTIME_MAX_MS 2000000u
-
-/* A line that someone watches changes ten times a second, one that is kept once. */
-#define LIVE_POLL_MS 100
-#define PLAIN_POLL_MS 250
-#define PLAIN_LINE_NS NS_PER_S
-
-/* What people and programs see meanwhile. */
-struct display {
-	bool live; /* somebody watches: one line that changes */
-	bool shown;
-	uint64_t shown_ns;
-	uint64_t begun_ns;
-	char state[32]; /* as last shown */
-	FILE *stream;	/* --json-stream; NULL: none */
-	const char *stream_path;
-	bool stream_failed;
-};
 
 struct settings {
 	struct drive_options drive;
@@ -45,111 +24,27 @@ struct settings {
 	struct log log;
 };
 
-/* The first interrupt asks for a cancel, the second one to leave. */
-struct interrupts {
-	struct interrupt *stop, *leave;
-};
-
-static void on_interrupt(void *state)
-{
-	const struct interrupts *interrupts = state;
-
-	interrupt_raise(interrupt_raised(interrupts->stop) ? interrupts->leave
-							   : interrupts->stop);
-}
-
-/* ---- what people see ---- */
-
-static void clear_line(struct display *display)
-{
-	if (display->live && display->shown)
-		fputs("\r\033[K", stderr);
-	display->shown = false;
-}
-
-/* One line, whatever is in it. */
-static void print_sentence(struct display *display, const char *sentence)
-{
-	clear_line(display);
-	fputs(COMMAND ": ", stderr);
-	for (const char *c = sentence; *c; c++)
-		fputc(iscntrl((unsigned char)*c) ? '?' : *c, stderr);
-	fputc('\n', stderr);
-}
-
-static void show_status(struct display *display, const struct migration_status *status,
-			const char *method)
-{
-	uint64_t now_ns = clock_now_ns();
-	char line[256];
-
-	migration_status_line(status, method, line, sizeof(line));
-	if (display->live) {
-		fprintf(stderr, "\r\033[K%s", line);
-		display->shown = true;
-		return;
-	}
-	if (strcmp(display->state, status->state) == 0 &&
-	    now_ns - display->shown_ns < PLAIN_LINE_NS)
-		return;
-	snprintf(display->state, sizeof(display->state), "%s", status->state);
-	display->shown_ns = now_ns;
-	fprintf(stderr, "%s\n", line);
-}
-
-/* ---- --json-stream ---- */
-
-/* A line; takes over `json`.  A full disk does not stop a migration: it is told, once. */
-static void stream(struct display *display, json_t *json)
-{
-	if (display->stream && json && !display->stream_failed) {
-		double at_ms = (double)(clock_now_ns() - display->begun_ns) / 1e6;
-
-		json_object_set_new(json, "at_ms", json_real(at_ms));
-		/* More digits than 15 show how binary fractions differ from decimal ones. */
-		if (json_dumpf(json, display->stream,
-			       JSON_COMPACT | JSON_REAL_PRECISION(15)) < 0 ||
-		    fputc('\n', display->stream) == EOF ||
-		    fflush(display->stream) == EOF) {
-			struct gw_error err;
-
-			display->stream_failed = true;
-			fail_sys(&err, errno, "--json-stream %s", display->stream_path);
-			print_sentence(display, err.text);
-		}
-	}
-	json_decref(json);
-}
+/* ---- what people and programs see ---- */
 
 static void on_poll(void *state, const struct migration_status *status,
 		    const char *method, const json_t *answer)
 {
-	struct display *display = state;
+	char line[256];
 
-	stream(display, json_pack("{ss sO}", "kind", "poll", "query-migrate", answer));
-	show_status(display, status, method);
+	display_stream(state,
+		       json_pack("{ss sO}", "kind", "poll", "query-migrate", answer));
+	migration_status_line(status, method, line, sizeof(line));
+	display_line(state, line, status->state);
 }
 
 static void on_event(void *state, const json_t *event)
 {
-	stream(state, json_pack("{ss sO}", "kind", "event", "event", event));
-}
-
-static void stream_sentence(struct display *display, const char *sentence)
-{
-	stream(display, json_pack("{ss ss}", "kind", "message", "text", sentence));
+	display_event(state, event);
 }
 
 static void on_sentence(void *state, const char *sentence)
 {
-	stream_sentence(state, sentence);
-	print_sentence(state, sentence);
-}
-
-static void on_log_line(void *state, enum log_level level, const char *text)
-{
-	(void)level;
-	on_sentence(state, text);
+	display_sentence(state, sentence);
 }
 
 /* ---- the end ---- */
@@ -204,26 +99,22 @@ static int explain_end(struct settings *settings, const struct drive_report *rep
 	char sentence[sizeof(report->error) + sizeof(report->where) + 4];
 
 	if (report->end == DRIVE_DONE) {
-		stream_sentence(&settings->display, report->where);
+		display_tell(&settings->display, report->where);
 	} else {
 		snprintf(sentence, sizeof(sentence), "%s; %s", report->error,
 			 report->where);
-		on_sentence(&settings->display, sentence);
+		display_sentence(&settings->display, sentence);
 	}
 	return codes[report->end];
-}
-
-static bool to_stdout(const char *path)
-{
-	return path && strcmp(path, "-") == 0;
 }
 
 static int finish(struct settings *settings, const struct drive_report *report)
 {
 	int code;
 
-	clear_line(&settings->display);
-	if (!to_stdout(settings->json) && !to_stdout(settings->json_stream))
+	display_clear(&settings->display);
+	if (!display_is_output(settings->json) &&
+	    !display_is_output(settings->json_stream))
 		print_result(report);
 	code = explain_end(settings, report);
 	if (settings->json) {
@@ -232,14 +123,14 @@ static int finish(struct settings *settings, const struct drive_report *report)
 		/* Told, but where the guest is matters more than what became of a file. */
 		if (command_write_json(settings->json, &settings->json_file,
 				       report_json(report), &err) < 0)
-			print_sentence(&settings->display, err.text);
+			display_print(&settings->display, err.text);
 	}
 	return code;
 }
 
 /* ---- the run ---- */
 
-static int migrate(struct settings *settings, struct interrupts *interrupts)
+static int migrate(struct settings *settings, struct command_interrupts *interrupts)
 {
 	const struct drive_observer observer = {
 		.state = &settings->display,
@@ -252,12 +143,12 @@ static int migrate(struct settings *settings, struct interrupts *interrupts)
 	int code;
 
 	settings->drive.observer = &observer;
-	settings->display.begun_ns = clock_now_ns();
-	command_on_signal(on_interrupt, interrupts);
+	display_begin(&settings->display);
+	command_on_signal(command_interrupt, interrupts);
 	if (drive_run(&settings->drive, interrupts->stop, interrupts->leave, &report,
 		      &err) < 0) {
 		command_default_signals();
-		stream_sentence(&settings->display, err.text);
+		display_tell(&settings->display, err.text);
 		command_blame_path(&err);
 		return command_failed(COMMAND, &err);
 	}
@@ -272,15 +163,12 @@ static int run(struct settings *settings)
 	struct gw_error err;
 	OWNED(interrupt) struct interrupt *stop = interrupt_new(&err);
 	OWNED(interrupt) struct interrupt *leave = stop ? interrupt_new(&err) : NULL;
-	struct interrupts interrupts = { stop, leave };
+	struct command_interrupts interrupts = { stop, leave };
 
 	if (!leave)
 		return command_failed(COMMAND, &err);
-	settings->display.live = isatty(STDERR_FILENO);
-	settings->drive.poll_ms = settings->display.live ? LIVE_POLL_MS : PLAIN_POLL_MS;
-	command_log(&settings->log, settings->verbose);
-	settings->log.line = on_log_line;
-	settings->log.state = &settings->display;
+	settings->drive.poll_ms = display_poll_ms(&settings->display);
+	display_log(&settings->display, &settings->log, settings->verbose);
 	settings->drive.log = &settings->log;
 	return migrate(settings, &interrupts);
 }
@@ -359,22 +247,6 @@ static bool uri_has_return_path(const char *uri)
 	       strncmp(uri, "vsock:", 6) == 0;
 }
 
-static int open_stream(struct settings *settings, struct gw_error *err)
-{
-	struct display *display = &settings->display;
-
-	if (!settings->json_stream)
-		return 0;
-	display->stream_path = settings->json_stream;
-	display->stream = to_stdout(settings->json_stream)
-				  ? stdout
-				  : fopen(settings->json_stream, "we");
-	if (display->stream)
-		return 0;
-	fail_sys(err, errno, "--json-stream %s", settings->json_stream);
-	return command_blame_path(err);
-}
-
 static int check(struct settings *settings, struct gw_error *err)
 {
 	struct tuning *tuning = &settings->drive.tuning;
@@ -384,10 +256,11 @@ static int check(struct settings *settings, struct gw_error *err)
 	tuning->caps = settings->caps.items;
 	tuning->cap_count = settings->caps.count;
 	tuning->return_path = uri_has_return_path(settings->drive.uri);
-	if (to_stdout(settings->json) && to_stdout(settings->json_stream))
+	if (display_is_output(settings->json) && display_is_output(settings->json_stream))
 		return fail(err, GW_USAGE,
 			    "--json -: standard output is that of --json-stream");
-	if (tuning_check(tuning, err) < 0 || open_stream(settings, err) < 0)
+	if (tuning_check(tuning, err) < 0 ||
+	    display_open(&settings->display, COMMAND, settings->json_stream, err) < 0)
 		return -1;
 	return command_open_json(settings->json, &settings->json_file, err);
 }
@@ -406,6 +279,6 @@ int cmd_migrate(int argc, char **argv)
 		code = check(&settings, &err) < 0 ? command_failed(COMMAND, &err)
 						  : run(&settings);
 	command_close_json(&settings.json_file);
-	command_close_json(&settings.display.stream);
+	display_close(&settings.display);
 	return code;
 }

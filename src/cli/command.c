@@ -14,12 +14,27 @@ bool command_json_is_output(const struct command_common *common)
 	return common->json && strcmp(common->json, "-") == 0;
 }
 
+void command_say(const char *command, const char *sentence)
+{
+	char line[2048];
+	int length = snprintf(line, sizeof(line) - 1, "%s: %s", command, sentence);
+
+	if (length < 0)
+		return;
+	if (length > (int)sizeof(line) - 2)
+		length = (int)sizeof(line) - 2;
+	for (char *c = line; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	line[length] = '\n';
+	line[length + 1] = '\0';
+	/* In one write, for whoever reads what is there. */
+	fputs(line, stderr);
+}
+
 int command_failed(const char *command, const struct gw_error *err)
 {
-	fprintf(stderr, "%s: ", command);
-	for (const char *c = err->text; *c; c++)
-		fputc(iscntrl((unsigned char)*c) ? '?' : *c, stderr);
-	fputc('\n', stderr);
+	command_say(command, err->text);
 	switch (err->kind) {
 	case GW_USAGE:
 		return EXIT_USAGE;
@@ -60,10 +75,13 @@ static void on_signal(int number)
 static void handle_signals(void (*handler)(int number))
 {
 	struct sigaction action = { .sa_handler = handler };
+	struct sigaction before;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	/* Under nohup(1) it is to go on when the terminal is closed. */
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 }
 
 void command_on_signal(void (*stop)(void *state), void *state)
@@ -71,6 +89,13 @@ void command_on_signal(void (*stop)(void *state), void *state)
 	stop_call = stop;
 	stop_state = state;
 	handle_signals(on_signal);
+}
+
+void command_interrupt(void *interrupts)
+{
+	const struct command_interrupts *both = interrupts;
+
+	interrupt_raise(interrupt_raised(both->stop) ? both->leave : both->stop);
 }
 
 void command_default_signals(void)

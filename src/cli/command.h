@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "cli/options.h"
 
@@ -42,8 +43,10 @@ struct command_common {
 /* Standard output is the JSON's alone. */
 bool command_json_is_output(const struct command_common *common);
 
-/* "godwit demo: <text>" on standard error, one line whatever is in it; the exit code that the
- * error's kind calls for. */
+/* "godwit demo: <sentence>" on standard error, one line whatever is in it. */
+void command_say(const char *command, const char *sentence);
+
+/* Likewise, an error; the exit code that its kind calls for. */
 int command_failed(const char *command, const struct gw_error *err);
 
 /* Log lines on standard error: warnings, or with `verbose` everything but debugging. */
@@ -51,6 +54,13 @@ void command_log(struct log *log, bool verbose);
 
 /* Calls `stop` (which must be safe in a signal handler) at SIGINT, SIGTERM and SIGHUP. */
 void command_on_signal(void (*stop)(void *state), void *state);
+
+/* For those whose first signal asks for a cancel, and the next one to leave at once:
+ * command_on_signal(command_interrupt, &interrupts). */
+struct command_interrupts {
+	struct interrupt *stop, *leave;
+};
+void command_interrupt(void *interrupts);
 
 /* Before `state` goes: signals end the process again. */
 void command_default_signals(void);
@@ -77,5 +87,7 @@ int cmd_engines(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
+int cmd_send(int argc, char **argv);
+int cmd_recv(int argc, char **argv);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* main.c - godwit: a table of subcommands. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -20,6 +22,8 @@ static const struct {
 	  "report what a migration stream holds, recorded or live" },
 	{ "migrate", cmd_migrate,
 	  "migrate any guest that answers QMP, a QEMU's included" },
+	{ "recv", cmd_recv, "receive what send sends, into a QEMU that waits for it" },
+	{ "send", cmd_send, "migrate a QEMU's guest through godwit's channels" },
 	{ "vm", cmd_vm, "run a guest of godwit's own, controlled as a QEMU is" },
 };
 
@@ -38,10 +42,22 @@ static void show_help(FILE *to)
 	      to);
 }
 
+/* Where one of them is closed, what is opened next would be taken for it.  What takes its place fails
+ * as it did: nothing is read from it, nothing written. */
+static void hold_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null",
+			 (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	struct gw_error err;
 
+	hold_standard_descriptors();
 	/* A peer that leaves is an error value, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {

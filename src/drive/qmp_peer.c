@@ -77,7 +77,9 @@ static uint64_t process_start(int pid)
 
 bool qmp_peer_process_is_gone(const struct qmp_peer *peer)
 {
-	return peer->started > 0 && process_start(peer->pid) != peer->started;
+	/* Who made the socket need not be who answers on it. */
+	return peer->started > 0 && process_start(peer->pid) != peer->started &&
+	       qmp_client_is_hung_up(peer->client);
 }
 
 void qmp_peer_find_vcpus(struct qmp_peer *peer, struct peer_vcpus *vcpus)

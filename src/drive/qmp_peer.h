@@ -38,8 +38,9 @@ struct guest_status {
 int qmp_peer_guest(struct qmp_peer *peer, struct guest_status *guest,
 		   struct gw_error *err);
 
-/* The process behind the socket; 0 when the kernel does not tell. */
+/* The process that made the socket; 0 when the kernel does not tell. */
 int qmp_peer_pid(const struct qmp_peer *peer);
+/* It is, and the socket has been hung up: never true of one that may still run. */
 bool qmp_peer_process_is_gone(const struct qmp_peer *peer);
 
 /* CPU that the process has used so far, that of its vCPUs as of `vcpus` left out; < 0 when that

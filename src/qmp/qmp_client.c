@@ -100,6 +100,13 @@ void qmp_client_set_interrupt(struct qmp_client *client,
 	client->interrupt = interrupt;
 }
 
+bool qmp_client_is_hung_up(const struct qmp_client *client)
+{
+	struct pollfd poll_fd = { .fd = client->fd };
+
+	return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLHUP);
+}
+
 uint64_t qmp_client_dropped_events(const struct qmp_client *client)
 {
 	return client->dropped_events;

@@ -47,6 +47,9 @@ int qmp_client_execute(struct qmp_client *client, const char *command, json_t *a
 int qmp_client_event(struct qmp_client *client, json_t **event, int timeout_ms,
 		     struct gw_error *err);
 
+/* Nobody holds the other end any more; what it said last may still be read. */
+bool qmp_client_is_hung_up(const struct qmp_client *client);
+
 uint64_t qmp_client_dropped_events(const struct qmp_client *client);
 
 /* Replaces the interrupt: what a second Ctrl-C should end is not what the first one should. */

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,10 @@ RUNS_ON = '; the guest runs on at the source'
 # Bytes that compress as programs do, and are on every host that runs this.
 PROGRAM = os.path.realpath(sys.executable)
 MIXED = f'zeros:50,random:10,{PROGRAM}:40'
+
+
+# Under nohup it would be ignored here, and in all that is started from here.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Ended:

@@ -127,6 +127,16 @@ def command_is_killed():
                              f'end of process {pid}')
 
 
+def sockets_go_when_it_is_killed(*arguments):
+    """Those of `send` and `recv`, at once, while nobody has come."""
+    with scratch() as directory:
+        path = f'{directory}/socket'
+        with Running(*(argument.format(path) for argument in arguments)) as running:
+            check.equal(running.listening_on(), f'unix:{path}', 'place')
+            running.process.kill()
+        check.wait_until(lambda: not os.path.exists(path), 20, f'end of {path}')
+
+
 # ---- Ctrl-C ----
 
 def cancelled(seconds, number):
@@ -182,6 +192,17 @@ def cancelled_at_any_time():
                            f'{ended}')
             seen.add(ended.code)
     check.true(CANCELLED in seen, f'exit codes {seen}')
+
+
+def nohup_goes_on():
+    """Who closes the terminal does not cancel what was started to outlive it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with under_way(0.1) as (demo, _, _):
+            demo.process.send_signal(signal.SIGHUP)
+            demo.end().expect(DONE)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def inspect_is_cancelled():
@@ -448,6 +469,18 @@ def our_destination_refuses():
     check.true(ended.sentence().endswith(RUNS_ON), f'{ended}')
 
 
+def closed_output_is_no_file_of_ours():
+    """What is printed does not go into the file that was opened in its place."""
+    with scratch() as directory:
+        said = subprocess.run(['sh', '-c', 'exec "$0" "$@" >&-', command.GODWIT, 'demo', *SMALL,
+                               '--methods', 'none', '--json', f'{directory}/figures'],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                              timeout=command.PATIENCE)
+        check.equal(said.returncode, DONE, f'exit code, having said {said.stderr!r}')
+        with open(f'{directory}/figures', encoding='utf-8') as file:
+            check.equal(json.load(file)[0]['status'], 'completed', 'status')
+
+
 def place_is_taken():
     with socket.create_server(('127.0.0.1', 0)) as server:
         uri = f'tcp:127.0.0.1:{server.getsockname()[1]}'
@@ -465,10 +498,15 @@ CASES = [
       for seconds in MOMENTS],
     ('both are killed', both_are_killed),
     ('command is killed', command_is_killed),
+    ('recv is killed', sockets_go_when_it_is_killed,
+     'recv', '--socket', '{}.qemu', '--listen', 'unix:{}'),
+    ('send is killed', sockets_go_when_it_is_killed,
+     'send', '--socket', '{}', '--qemu-channels', '2', '--to', 'tcp:127.0.0.1:1'),
     *[(f'cancelled {seconds} s into it', cancelled, seconds, signal.SIGINT)
       for seconds in MOMENTS],
     ('cancelled by SIGTERM', cancelled, 0.1, signal.SIGTERM),
     ('cancelled by SIGHUP', cancelled, 0.1, signal.SIGHUP),
+    ('nohup goes on', nohup_goes_on),
     ('cancelled by the terminal', cancelled_by_terminal),
     ('terminated as a group', terminated_as_a_group),
     ('cancelled at any time', cancelled_at_any_time),
@@ -488,6 +526,7 @@ CASES = [
     ('truncated stream is named', truncated_stream_is_named),
     ('spoilt stream is refused', spoilt_stream_is_refused),
     ('our destination refuses', our_destination_refuses),
+    ('closed output is no file of ours', closed_output_is_no_file_of_ours),
     ('place is taken', place_is_taken),
 ]
 

@@ -35,6 +35,10 @@ def read(path):
         return file.read()
 
 
+def names(pattern):
+    return sorted(map(os.path.basename, glob.glob(pattern)))
+
+
 def said(*arguments, **environment):
     """What a program that must succeed prints."""
     done = subprocess.run(arguments, check=False, capture_output=True, text=True,
@@ -175,6 +179,14 @@ def inspect_can_follow(installed):
     check.contains(ended.out, '12 bytes', 'report')
 
 
+def pages_and_unit_are_installed(installed):
+    for section in '13':
+        check.equal(names(f'{installed.prefix}/share/man/man{section}/*.{section}'),
+                    names(f'{ROOT}/docs/*.{section}'), f'pages of section {section}')
+    check.equal(names(f'{installed.prefix}/lib/systemd/system/*'), names(f'{ROOT}/contrib/*'),
+                'units')
+
+
 def page_tells_all_calls():
     page = read(f'{ROOT}/docs/libgodwit.3')
     check.equal(set(re.findall(r'^\.Fn (gw_\w+) "', page, re.MULTILINE)), public_calls(),
@@ -197,6 +209,7 @@ def main():
              installed),
             ('vmm.c moves between two programs', vmm_moves_between_two_programs, installed),
             ('inspect can follow vmm.c', inspect_can_follow, installed),
+            ('all pages and the unit are installed', pages_and_unit_are_installed, installed),
             ('libgodwit.3 tells all calls', page_tells_all_calls),
             ('libgodwit.3 is clean', test_man.page_is_clean, f'{ROOT}/docs/libgodwit.3'),
         ])

@@ -93,7 +93,7 @@ for where in PAGES:
         CASES.append((f'{name} example {number} {"runs" if runs else "is right"}',
                       example_runs if runs else example_is_right, text))
 CASES += [(f'{name} tells all options', options_are_the_commands, name)
-          for name in ('bench', 'demo', 'engines', 'inspect', 'migrate', 'vm')]
+          for name in ('bench', 'demo', 'engines', 'inspect', 'migrate', 'recv', 'send', 'vm')]
 CASES.append(('every command has a page', every_command_has_a_page))
 
 if __name__ == '__main__':

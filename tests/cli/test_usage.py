@@ -21,6 +21,11 @@ RATE = 'is not a rate: bytes a second'
 SCHEMES = 'expected tcp:HOST:PORT, unix:PATH, fd:N or file:PATH'
 LONG_PATH = 'unix:/' + 'p' * 107
 
+# A command line of `send` and `recv` that lacks a QEMU, and nothing else.
+QMP = ['--qmp', '/nonexistent/q']
+SEND = [*QMP, '--to', 'tcp:127.0.0.1:1']
+DOOR = ['--socket', '/nonexistent/s', '--to', 'tcp:127.0.0.1:1']
+
 # (arguments, what the line must hold)
 REFUSED = [
     (['dmeo'], ['dmeo', 'godwit --help']),
@@ -194,6 +199,79 @@ REFUSED = [
     (['engines', '--root', '/nonexistent'], ['--root /nonexistent', 'no such file']),
     (['engines', '--root', 'r' * 300], ['--root rrr', '300 bytes, at most 255']),
     (['engines', '--json', '/nonexistent/f'], ['--json /nonexistent/f', 'no such file']),
+
+    (['send'], ['--qmp SOCKET or --socket PATH is expected']),
+    (['send', '--to', 'tcp:h:1'], ['--qmp SOCKET or --socket PATH is expected']),
+    (['send', *QMP, '--socket', 's', '--to', 'tcp:h:1'],
+     ['--socket s', 'not allowed with --qmp']),
+    (['send', *QMP], ['--to URI or --to-qemu URI is expected']),
+    (['send', *QMP, '--to', 'tcp:h:1', '--to-qemu', 'unix:q'],
+     ['--to-qemu unix:q', 'not allowed with --to']),
+    (['send', *QMP, '--to', 'here'], ['--to', '"here"', SCHEMES]),
+    (['send', *QMP, '--to-qemu', 'here'], ['--to-qemu', '"here"', SCHEMES]),
+    (['send', *QMP, '--to', 'file:/tmp/x'], ['--to', 'file:/tmp/x']),
+    (['send', *QMP, '--to', 'fd:3'], ['--to', 'fd:3']),
+    (['send', *QMP, 'tcp:h:1'], ['tcp:h:1', 'no argument is expected']),
+    (['send', *SEND, '--method', 'lz4'], ['--method', '"lz4"', 'none, zlib, zstd']),
+    (['send', *SEND, '--method', ''], ['--method', '""', 'none, zlib, zstd']),
+    (['send', *SEND, '--level', '21'], ['--level 21', '0 to 20 are allowed']),
+    (['send', *SEND, '--method', 'zlib', '--level', '10'],
+     ['--level', 'zlib level 10', '0 to 9 are allowed']),
+    (['send', *SEND, '--method', 'qatzip', '--level', '0'],
+     ['--level', 'qatzip level 0', '1 to 9 are allowed']),
+    (['send', *SEND, '--method', 'qpl', '--level', '1'], ['--level', 'qpl has no levels']),
+    (['send', *SEND, '--method', 'none', '--level', '1'], ['--level', 'none has no levels']),
+    (['send', *SEND, '--channels', '0'], ['--channels 0', '1 to 255 are allowed']),
+    (['send', *SEND, '--channels', '256'], ['--channels 256', '1 to 255 are allowed']),
+    (['send', *SEND, '--qemu-channels', '256'], ['--qemu-channels 256', '0 to 255 are allowed']),
+    (['send', *SEND, '--accelerator', 'gpu'], ['--accelerator', '"gpu"', 'auto, none, qpl']),
+    (['send', *SEND, '--accelerator-jobs', '129'], ['--accelerator-jobs 129', '1 to 128']),
+    (['send', *SEND, '--simulate', 'fast'], ['--simulate', '"fast"']),
+    (['send', *SEND, '--max-bandwidth', '1025T'], ['--max-bandwidth 1025T', '0 B to 1.0 PiB']),
+    (['send', *SEND, '--downtime-limit', '2000001'], ['--downtime-limit 2000001']),
+    (['send', *SEND, '--postcopy-after', '86401'], ['--postcopy-after 86401', '0 to 86400']),
+    (['send', *SEND, '--set', 'downtime-limit'], ['--set', 'downtime-limit']),
+    (['send', *SEND, '--cap', 'xbzrle=maybe'], ['--cap', 'xbzrle=maybe']),
+    (['send', *SEND, '--timeout', '0'], ['--timeout 0', '1 to 86400 are allowed']),
+    (['send', *SEND, '--json', '-', '--json-stream', '-'], ['--json -', '--json-stream']),
+    (['send', *SEND, '--json', '/nonexistent/f'], ['--json /nonexistent/f', 'no such file']),
+    (['send', *SEND, '--json-stream', '/nonexistent/f'],
+     ['--json-stream /nonexistent/f', 'no such file']),
+    (['send', *SEND, '--socket-mode', '0660'], ['--socket-mode', 'only allowed with --socket']),
+    (['send', *SEND, '--socket-owner', '0'], ['--socket-owner', 'only allowed with --socket']),
+    *[(['send', *DOOR, '--socket-mode', mode], ['--socket-mode', f'"{mode}"', '0 to 0777, octal'])
+      for mode in ('', '8', '0680', '1777', '00660', '0x1b0', 'rw', '-1', '660 ')],
+    (['send', *DOOR, '--socket-owner', 'no such user'], ['--socket-owner', 'no such user']),
+    (['send', *DOOR, '--postcopy-after', '5'], ['--postcopy-after', 'only allowed with --qmp']),
+    (['send', *DOOR, '--set', 'max-bandwidth=0'],
+     ['--set max-bandwidth=0', 'only allowed with --qmp']),
+    (['send', *DOOR, '--cap', 'xbzrle=on'], ['--cap xbzrle=on', 'only allowed with --qmp']),
+    (['send', '--listen', 'tcp::0'], ['--listen', 'no such option']),
+
+    (['recv'], ['--qmp SOCKET or --socket PATH is expected']),
+    (['recv', *QMP, '--socket', 's', '--listen', 'unix:l'],
+     ['--socket s', 'not allowed with --qmp']),
+    (['recv', *QMP], ['--listen URI or --from-qemu URI is expected']),
+    (['recv', *QMP, '--listen', 'unix:l', '--from-qemu', 'unix:q'],
+     ['--from-qemu unix:q', 'not allowed with --listen']),
+    (['recv', *QMP, '--listen', 'here'], ['--listen', '"here"', SCHEMES]),
+    (['recv', *QMP, '--from-qemu', 'here'], ['--from-qemu', '"here"', SCHEMES]),
+    (['recv', *QMP, '--listen', 'file:/tmp/x'], ['--listen', 'file:/tmp/x']),
+    *[(['recv', *QMP, option, uri], [option, uri, '--insecure'])
+      for option in ('--listen', '--from-qemu')
+      for uri in ('tcp::0', 'tcp:0.0.0.0:0', 'tcp:[::]:0', 'tcp:192.0.2.1:4444')],
+    (['recv', '--socket', 's', '--listen', 'unix:l', '--resume-at-once'],
+     ['--resume-at-once', 'only allowed with --qmp']),
+    (['recv', *QMP, '--listen', 'unix:l', '--channels', '2'],
+     ['--channels', 'only allowed with --from-qemu']),
+    (['recv', *QMP, '--from-qemu', 'unix:q', '--channels', '0'],
+     ['--channels 0', '1 to 255 are allowed']),
+    (['recv', *QMP, '--listen', 'unix:l', '--method', 'zstd'], ['--method', 'no such option']),
+    (['recv', *QMP, '--listen', 'unix:l', '--accelerator', 'fpga'], ['--accelerator', '"fpga"']),
+    (['recv', *QMP, '--listen', 'unix:l', '--json', '-', '--json-stream', '-'],
+     ['--json -', '--json-stream']),
+    (['recv', *QMP, '--listen', 'unix:l', '--json', '/nonexistent/f'],
+     ['--json /nonexistent/f', 'no such file']),
 ]
 
 # Taken: it goes on to a peer that is not there, and fails by that.
@@ -240,10 +318,32 @@ ACCEPTED = [
 ]
 
 
+# Taken: it goes on to a socket that is not there.
+TRANSFERS_ACCEPTED = [
+    *[['send', *SEND, *more] for more in (
+        [], ['--method', 'none'], ['--method', 'qpl'], ['--level', '20'],
+        ['--method', 'zlib', '--level', '0'], ['--channels', '255'], ['--qemu-channels', '0'],
+        ['--channels', '1', '--qemu-channels', '255'], ['--accelerator', 'none'],
+        ['--simulate', 'busy=50%', '--accelerator-jobs', '128', '--method', 'qatzip'],
+        ['--max-bandwidth', '1Gbit'], ['--downtime-limit', '2000000'],
+        ['--postcopy-after', '0'], ['--set', 'cpu-throttle-initial=30', '--cap', 'xbzrle=off'],
+        ['--timeout', '1', '--verbose'])],
+    ['send', *QMP, '--to', 'unix:/nonexistent/there'],
+    ['send', *QMP, '--to-qemu', 'tcp:127.0.0.1:1', '--method', 'zlib', '--channels', '4'],
+    *[['send', *DOOR, '--socket-mode', mode, '--socket-owner', str(os.getuid())]
+      for mode in ('0777', '660', '0')],
+    *[['recv', *QMP, '--listen', uri]
+      for uri in ('tcp:127.0.0.1:0', 'tcp:127.1.2.3:0', 'tcp:localhost:0')],
+    *[['recv', *QMP, '--listen', 'tcp::0', '--insecure', *more]
+      for more in ([], ['--resume-at-once'], ['--accelerator', 'reference', '--verbose'])],
+    ['recv', *QMP, '--from-qemu', 'tcp:127.0.0.1:0', '--channels', '255'],
+]
+
+
 def refuses(arguments, parts):
     ended = run(*arguments).expect(USAGE)
     check.equal(ended.out, '', f'standard output of {ended}')
-    check.true(re.fullmatch(r'godwit( demo| inspect| engines)?: [^\n]+\n', ended.err),
+    check.true(re.fullmatch(r'godwit( demo| inspect| engines| send| recv)?: [^\n]+\n', ended.err),
                f'{ended}; one line was expected')
     check.true(not ended.err.endswith('.\n'), f'{ended}; no full stop was expected')
     for part in parts:
@@ -267,6 +367,13 @@ def inspect_accepts(arguments):
         for name in (['--', path], [os.path.join(directory, '-odd name')]):
             ended = run('inspect', *arguments, *name).expect(FAILED)
             check.contains(ended.sentence(), 'cut short at byte 0', 'the line')
+
+
+def transfer_accepts(arguments):
+    ended = run(*arguments).expect(USAGE)
+    check.equal(ended.out, '', f'standard output of {ended}')
+    check.contains(ended.err, '/nonexistent/', 'standard error')
+    check.contains(ended.err, 'no such file or directory', 'standard error')
 
 
 def refuses_what_it_may_not_touch():
@@ -349,11 +456,14 @@ CASES = [
       for arguments in ([], ['--max-memory', '4K'], ['--max-memory', '64T'],
                         ['--timeout', '86400'], ['--channels', '0'], ['--channels', '255'],
                         ['--dialect', 'qemu-7.2'])],
+    *[(f'accepts {label(arguments)}', transfer_accepts, arguments)
+      for arguments in TRANSFERS_ACCEPTED],
     ('refuses what it may not touch', refuses_what_it_may_not_touch),
     ('empty tree is refused', empty_tree_fills_nothing),
     *[(f'help fits a screen: {label(arguments)}', help_fits_a_screen, arguments)
       for arguments in (['--help'], ['-h'], ['demo', '--help'], ['demo', '--memory', '8M', '-h'],
-                        ['inspect', '--help'], ['engines', '--help'], ['vm', '--help'])],
+                        ['inspect', '--help'], ['engines', '--help'], ['vm', '--help'],
+                        ['migrate', '--help'], ['send', '--help'], ['recv', '--help'])],
     ('help names every default', help_names_every_default),
     ('version is told', version_is_told),
     ('no command shows the help', no_command_shows_the_help),
