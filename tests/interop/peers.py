@@ -5,13 +5,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
-from check import wait_until
+import check
 from qemu import HERE, LEASHED, PATIENCE
 
 GODWIT = os.environ.get('GODWIT', os.path.join(HERE, '..', '..', 'build', 'godwit'))
+
+DONE, FAILED, USAGE, CANCELLED, UNKNOWN = range(5)
 
 # QEMU's versions at hand: where barriers are per section and zero pages travel on main, and
 # where barriers are per round and zero pages travel in packets.
@@ -30,9 +33,9 @@ def stream_name(channels, method):
 
 
 @contextlib.contextmanager
-def scratch():
+def scratch(parent=None):
     """A directory for one case, gone at its end."""
-    directory = tempfile.mkdtemp(prefix='godwit-')
+    directory = tempfile.mkdtemp(prefix='godwit-', dir=parent)
     try:
         yield directory
     finally:
@@ -47,7 +50,8 @@ def address(transport, directory):
 class Godwit:
     """`with Godwit(directory, 'inspect', ...) as godwit: ... godwit.finish()`"""
 
-    def __init__(self, directory, command, *arguments):
+    def __init__(self, directory, command, *arguments, **environment):
+        self._environment = os.environ | environment
         self._json = os.path.join(directory, f'{command}.json')
         self._arguments = [GODWIT, command, *arguments, '--json', self._json]
         self._log = os.path.join(directory, f'{command}.log')
@@ -56,13 +60,24 @@ class Godwit:
     def __enter__(self):
         with open(self._log, 'wb') as log:
             self._process = subprocess.Popen([*LEASHED, *self._arguments],
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             env=self._environment)
         return self
 
     def __exit__(self, *_):
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def runs(self):
+        return self._process.poll() is None
+
+    def interrupt(self):
+        self._process.send_signal(signal.SIGINT)
 
     def said(self):
         with open(self._log, encoding='utf-8', errors='replace') as log:
@@ -76,17 +91,36 @@ class Godwit:
                 raise AssertionError(f'it exited {self._process.returncode} instead of '
                                      f'listening, and said: {self.said()}')
             return found and found.group(1)
-        return wait_until(look, PATIENCE, f'listener of {self._arguments[1]}')
+        return check.wait_until(look, PATIENCE, f'listener of {self._arguments[1]}')
 
-    def finish(self, code=0):
-        """Waits for its end, which must be by that exit code; its report."""
+    def wait_to_say(self, what):
+        def look():
+            runs, said = self.runs(), self.said()
+            check.true(what in said or runs, f'it ended before {what!r}: {said}')
+            return what in said
+        check.wait_until(look, PATIENCE, f'{what!r}')
+
+    def wait(self):
+        """For its end; the exit code."""
         try:
-            seen = self._process.wait(PATIENCE)
+            return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f'{self._arguments[1]} still runs after {PATIENCE} s, '
                                  f'and said: {self.said()}') from None
+
+    def end(self, code, *parts):
+        """Waits for its end, which must be by that exit code; what it said, each of those parts
+        included."""
+        seen = self.wait()
         if seen != code:
             raise AssertionError(f'{self._arguments[1]} exited {seen}, expected {code}, '
                                  f'and said: {self.said()}')
+        for part in parts:
+            check.contains(self.said(), part, f'what {self._arguments[1]} said')
+        return self.said()
+
+    def finish(self, code=0):
+        """Waits for its end, which must be by that exit code; its report."""
+        self.end(code)
         with open(self._json, encoding='utf-8') as file:
             return json.load(file)

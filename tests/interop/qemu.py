@@ -56,6 +56,10 @@ class Qmp:
             else:
                 return answer['return']
 
+    def patience(self, seconds):
+        """For answers, from now on."""
+        self._connection.settimeout(seconds)
+
     def close(self):
         self._lines.close()
         self._connection.close()
@@ -148,6 +152,9 @@ class Qemu:
                 self._process.kill()
                 self._process.wait()
 
+    def runs(self):
+        return self._process.poll() is None
+
     def said(self):
         with open(self.log, encoding='utf-8', errors='replace') as log:
             return log.read().strip() or 'nothing in its log'
@@ -191,14 +198,15 @@ class Qemu:
         return wait_until(look, PATIENCE, f'"{status}" from QEMU {self._version}')
 
 
-def q35(ram_file, size_mib, kvm=None, stopped=True):
+def q35(ram_file, size_mib, kvm=None, stopped=True, machine='q35'):
     """A guest whose RAM, block "ram0", is that file.
 
     Its devices bring blocks with names of all kinds: "0000:00:02.0/e1000.rom",
     "/rom@etc/acpi/tables".
     """
     accelerator = 'kvm' if (has_kvm() if kvm is None else kvm) else 'tcg'
-    arguments = ['-M', 'q35,memory-backend=ram0', '-accel', accelerator, '-m', str(size_mib),
+    arguments = ['-M', f'{machine},memory-backend=ram0', '-accel', accelerator,
+                 '-m', str(size_mib),
                  '-object', 'memory-backend-file,id=ram0,share=on,'
                  f'size={size_mib}M,mem-path={ram_file}',
                  '-device', 'VGA', '-device', 'e1000']
