@@ -83,19 +83,6 @@ static int parse(struct settings *to, int argc, char **argv, enum options_result
 	return options_parse_all(&help, specs, argc, argv, shown, err);
 }
 
-static int check_method(const struct send_options *send, struct gw_error *err)
-{
-	const struct codec *codec =
-		codec_by_name(send->method ? send->method : "zstd", err);
-
-	if (!codec)
-		return fail_in(err, "--method");
-	if (send->level != TRANSFER_UNSET &&
-	    codec_check_level(codec, (int)send->level, err) < 0)
-		return fail_in(err, "--level");
-	return 0;
-}
-
 static int parse_mode(const char *text, int *mode, struct gw_error *err)
 {
 	size_t length = strlen(text);
@@ -172,7 +159,6 @@ static int check(struct settings *settings, struct gw_error *err)
 	    transfer_command_either("--to URI", send->to, "--to-qemu URI",
 				    settings->to_qemu, err) < 0 ||
 	    check_drive(settings, err) < 0 || check_door(settings, err) < 0 ||
-	    check_method(send, err) < 0 ||
 	    transfer_command_check(&settings->command, &send->common, err) < 0)
 		return -1;
 	if (settings->to_qemu) {

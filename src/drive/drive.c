@@ -114,21 +114,14 @@ static void begin_measuring(struct drive *drive)
 	drive->begun_ns = clock_now_ns();
 }
 
-static double used(double before_s, double after_s)
-{
-	return before_s < 0 || after_s < 0 ? FIGURE_UNKNOWN
-	       : after_s > before_s	   ? after_s - before_s
-					   : 0;
-}
-
 static void measure(const struct drive *drive, struct cpu_use *cpu)
 {
 	double source_s, destination_s;
 
 	cpu->span_s = (double)(clock_now_ns() - drive->begun_ns) / (double)NS_PER_S;
 	read_cpu(drive, &source_s, &destination_s);
-	cpu->send_s = used(drive->source_cpu_s, source_s);
-	cpu->recv_s = used(drive->destination_cpu_s, destination_s);
+	cpu->send_s = figure_used(drive->source_cpu_s, source_s);
+	cpu->recv_s = figure_used(drive->destination_cpu_s, destination_s);
 }
 
 /* ---- meanwhile ---- */

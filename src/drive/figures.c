@@ -5,13 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static double told(int64_t value)
+double figure_told(int64_t value)
 {
 	return value < 0 ? FIGURE_UNKNOWN : (double)value;
 }
 
-/* `amount` times `factor` over `per`, where both are known. */
-static double over(double amount, double factor, double per)
+double figure_used(double before, double after)
+{
+	return before < 0 || after < 0 ? FIGURE_UNKNOWN
+	       : after > before	       ? after - before
+				       : 0;
+}
+
+double figure_over(double amount, double factor, double per)
 {
 	return amount < 0 || per <= 0 ? FIGURE_UNKNOWN : amount * factor / per;
 }
@@ -28,32 +34,34 @@ void figures_fill(struct figures *figures, const struct migration_status *status
 		  const struct tuned *tuned, const struct qmp_version *version,
 		  const struct cpu_use *cpu)
 {
-	double normal = told(status->normal_pages), zero = told(status->zero_pages);
+	double normal = figure_told(status->normal_pages),
+	       zero = figure_told(status->zero_pages);
 	double pages = normal < 0 || zero < 0 ? FIGURE_UNKNOWN : normal + zero;
 	/* Our own counts right, whatever version it speaks as. */
 	bool wire_known = status->has_convergence || counts_the_wire(version, tuned);
-	double wire = wire_known ? told(status->transferred_bytes) : FIGURE_UNKNOWN;
-	double total_ms = told(status->total_ms);
+	double wire =
+		wire_known ? figure_told(status->transferred_bytes) : FIGURE_UNKNOWN;
+	double total_ms = figure_told(status->total_ms);
 
 	*figures = (struct figures){
 		.tuned = *tuned,
 		.total_ms = total_ms,
-		.downtime_ms = told(status->downtime_ms),
-		.setup_ms = told(status->setup_ms),
-		.throughput_mbps = over(wire, 8 / 1e3, total_ms),
-		.pages_per_second = over(pages, 1e3, total_ms),
+		.downtime_ms = figure_told(status->downtime_ms),
+		.setup_ms = figure_told(status->setup_ms),
+		.throughput_mbps = figure_over(wire, 8 / 1e3, total_ms),
+		.pages_per_second = figure_over(pages, 1e3, total_ms),
 		.send_cpu_s = cpu->send_s,
 		.recv_cpu_s = cpu->recv_s,
-		.send_cpu_percent = over(cpu->send_s, 100, cpu->span_s),
-		.recv_cpu_percent = over(cpu->recv_s, 100, cpu->span_s),
+		.send_cpu_percent = figure_over(cpu->send_s, 100, cpu->span_s),
+		.recv_cpu_percent = figure_over(cpu->recv_s, 100, cpu->span_s),
 		.wire_bytes = wire,
-		.ram_bytes = told(status->total_bytes),
+		.ram_bytes = figure_told(status->total_bytes),
 		.zero_pages = zero,
 		.normal_pages = normal,
-		.rounds = told(status->syncs),
+		.rounds = figure_told(status->syncs),
 		.ratio = status->page_bytes < 0
 				 ? FIGURE_UNKNOWN
-				 : over(normal, (double)status->page_bytes, wire),
+				 : figure_over(normal, (double)status->page_bytes, wire),
 	};
 	snprintf(figures->status, sizeof(figures->status), "%s", status->state);
 	snprintf(figures->engine, sizeof(figures->engine), "%s", status->engine);

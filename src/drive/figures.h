@@ -27,6 +27,12 @@ struct cpu_use {
 	double span_s;
 };
 
+double figure_told(int64_t value); /* a count that may be STATUS_UNKNOWN */
+/* From before to after, where both are known. */
+double figure_used(double before, double after);
+/* `amount` times `factor` over `per`, where both are known. */
+double figure_over(double amount, double factor, double per);
+
 /* `status` is the source's last one; `version` the source's. */
 void figures_fill(struct figures *figures, const struct migration_status *status,
 		  const struct tuned *tuned, const struct qmp_version *version,

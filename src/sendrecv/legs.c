@@ -2,7 +2,9 @@
 /* legs.c - the connections that a relay stands on, towards either side. */
 #include "sendrecv/legs.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "codec/engine.h"
@@ -135,6 +137,18 @@ int legs_connect_qemu(struct legs *legs, const struct address *to, uint32_t coun
 			return fail_in(err, "%s: page channel %u", to->uri, i);
 	}
 	return 0;
+}
+
+void legs_wish_for_user(const struct qmp_peer *qemu, struct door_wish *wish)
+{
+	char path[32];
+	struct stat is;
+
+	snprintf(path, sizeof(path), "/proc/%d", qmp_peer_pid(qemu));
+	if (qmp_peer_pid(qemu) <= 0 || stat(path, &is) < 0 || is.st_uid == geteuid())
+		return;
+	wish->uid = is.st_uid;
+	wish->gid = is.st_gid;
 }
 
 void legs_take_visitors(struct legs *legs, const struct door_visitors *visitors,

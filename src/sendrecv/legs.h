@@ -5,6 +5,7 @@
 #ifndef SENDRECV_LEGS_H
 #define SENDRECV_LEGS_H
 
+#include "drive/qmp_peer.h"
 #include "relay/guardian.h"
 #include "relay/qemu_door.h"
 #include "relay/relay.h"
@@ -37,6 +38,9 @@ int legs_connect_qemu(struct legs *legs, const struct address *to, uint32_t coun
 		      const uint8_t uuid[16], struct guardian *guardian,
 		      const struct interrupt *interrupt, int patience_ms,
 		      struct gw_error *err);
+
+/* The user that a QEMU runs as, unless that is ours. */
+void legs_wish_for_user(const struct qmp_peer *qemu, struct door_wish *wish);
 
 /* What came through a door. */
 void legs_take_visitors(struct legs *legs, const struct door_visitors *visitors,

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "drive/figures.h"
 
 static double seconds_of(struct timeval time)
 {
@@ -20,13 +21,6 @@ static double own_cpu_s(void)
 	if (getrusage(RUSAGE_SELF, &usage) < 0)
 		return -1;
 	return seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
-}
-
-static double used(double before_s, double after_s)
-{
-	return before_s < 0 || after_s < 0 ? -1
-	       : after_s > before_s	   ? after_s - before_s
-					   : 0;
 }
 
 void meter_begin(struct meter *meter, struct qmp_peer *peer)
@@ -77,8 +71,8 @@ void meter_side(const struct meter *meter, struct transfer_side *side)
 	double qemu_cpu_s = meter->peer ? qmp_peer_cpu_s(meter->peer, &meter->vcpus) : -1;
 
 	*side = (struct transfer_side){
-		.qemu_cpu_s = used(meter->qemu_cpu_s, qemu_cpu_s),
-		.godwit_cpu_s = used(meter->godwit_cpu_s, own_cpu_s()),
+		.qemu_cpu_s = figure_used(meter->qemu_cpu_s, qemu_cpu_s),
+		.godwit_cpu_s = figure_used(meter->godwit_cpu_s, own_cpu_s()),
 		.memory_bytes = (double)meter->last.memory_bytes,
 	};
 	snprintf(side->engine, sizeof(side->engine), "%s", meter->last.engine);

@@ -2,7 +2,6 @@
 /* recv_agree.c - before a byte of the guest moves: who comes, and can the QEMU here take it? */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "migrate/lobby.h"
 #include "sendrecv/recv_parts.h"
@@ -35,15 +34,8 @@ int recv_meet_qemu(struct recv_job *job, struct gw_error *err)
 static int make_place(struct recv_job *job, struct gw_error *err)
 {
 	struct door_wish wish = job->options->common.door;
-	char path[32];
-	struct stat is;
 
-	snprintf(path, sizeof(path), "/proc/%d", qmp_peer_pid(job->peer));
-	if (qmp_peer_pid(job->peer) > 0 && stat(path, &is) == 0 &&
-	    is.st_uid != geteuid()) {
-		wish.uid = is.st_uid;
-		wish.gid = is.st_gid;
-	}
+	legs_wish_for_user(job->peer, &wish);
 	if (door_make_place(&wish, &job->place, err) < 0 ||
 	    guardian_remove(job->guardian, job->place.directory, err) < 0)
 		return -1;
@@ -135,20 +127,6 @@ static int answer_hello(struct recv_job *job, const struct hello *theirs,
 	return failed;
 }
 
-static json_t *await_word(struct recv_job *job, struct gw_error *err)
-{
-	struct record_head head;
-	int got = session_link_read_head(job->in.main_link, &head, err);
-
-	if (got > 0 && head.type == SESSION_CONTROL)
-		return control_read(job->in.main_link, &head, err);
-	if (got > 0)
-		fail(err, GW_PEER, "a record of type %d instead of a word", head.type);
-	else if (got == 0)
-		fail(err, GW_PEER, "closed without a word");
-	return NULL;
-}
-
 static const char *text_of(const json_t *json, char *text, unsigned room)
 {
 	if (!json_is_string(json))
@@ -232,7 +210,7 @@ static void tell_refusal(struct recv_job *job, const struct gw_error *why)
 
 static int prepare(struct recv_job *job, struct gw_error *err)
 {
-	json_t *word = await_word(job, err);
+	json_t *word = words_await(job->in.main_link, err);
 	int failed;
 
 	if (!word)
@@ -280,7 +258,7 @@ static int read_channels(struct recv_job *job, const json_t *word, struct gw_err
 
 static int await_channels(struct recv_job *job, struct gw_error *err)
 {
-	json_t *word = await_word(job, err);
+	json_t *word = words_await(job->in.main_link, err);
 	int failed;
 
 	if (!word)

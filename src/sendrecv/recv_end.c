@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/deadline.h"
+#include "drive/figures.h"
 #include "sendrecv/recv_parts.h"
 
 /* So long the other godwit may take to hang up once it has heard the verdict. */
@@ -413,11 +414,6 @@ static void conclude_from_qemu(struct recv_job *job, struct transfer_report *rep
 
 /* ---- figures ---- */
 
-static double over(double amount, double factor, double per)
-{
-	return amount < 0 || per <= 0 ? -1 : amount * factor / per;
-}
-
 /* As far as this side sees it: QEMU's times are the source's to tell. */
 static void fill_figures(struct recv_job *job, struct transfer_figures *figures)
 {
@@ -432,10 +428,11 @@ static void fill_figures(struct recv_job *job, struct transfer_figures *figures)
 	figures->guest_bytes = (double)last->guest_bytes;
 	figures->zero_pages = (double)last->zero_pages;
 	figures->normal_pages = (double)last->normal_pages;
-	figures->throughput_mbps = over(figures->wire_bytes, 8 / 1e3, figures->total_ms);
-	figures->pages_per_second =
-		over(figures->zero_pages + figures->normal_pages, 1e3, figures->total_ms);
-	figures->ratio = over(figures->guest_bytes, 1, figures->wire_bytes);
+	figures->throughput_mbps =
+		figure_over(figures->wire_bytes, 8 / 1e3, figures->total_ms);
+	figures->pages_per_second = figure_over(
+		figures->zero_pages + figures->normal_pages, 1e3, figures->total_ms);
+	figures->ratio = figure_over(figures->guest_bytes, 1, figures->wire_bytes);
 	meter_side(&job->meter, &figures->recv);
 	if (job->farewell) {
 		const json_t *theirs = json_object_get(job->farewell, "figures");

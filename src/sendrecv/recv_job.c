@@ -9,7 +9,6 @@
 
 #include "sendrecv/recv_parts.h"
 
-#define WORDS_MAX 64u
 #define BACKLOG 512 /* connections of one migration, and strangers */
 
 /* ---- options ---- */
@@ -75,24 +74,16 @@ int recv_options_check(const struct recv_options *options, struct gw_error *err)
 
 void recv_say(const struct recv_job *job, const char *format, ...)
 {
-	const struct transfer_observer *observer = job->options->common.observer;
-	char text[512];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	transfer_say(&job->options->common, format, args);
 	va_end(args);
-	observer->say(observer->state, text);
 }
 
 void recv_tell(struct recv_job *job, json_t *word)
 {
-	struct gw_error ignored;
-
-	if (job->in.main_link)
-		(void)control_write(job->in.main_link, word, &ignored);
-	else
-		json_decref(word);
+	words_tell(job->in.main_link, word);
 }
 
 /* ---- before ---- */
@@ -110,7 +101,7 @@ static int plan(struct recv_job *job, struct gw_error *err)
 	job->relay_interrupt = interrupt_new(err);
 	if (!job->relay_interrupt)
 		return -1;
-	job->words = queue_new(sizeof(json_t *), WORDS_MAX, err);
+	job->words = words_new(err);
 	return job->words ? 0 : -1;
 }
 
@@ -230,8 +221,6 @@ static void restore_settings(struct recv_job *job)
 
 static void clean_up(struct recv_job *job)
 {
-	json_t *word;
-
 	if (job->relay_interrupt)
 		interrupt_raise(job->relay_interrupt);
 	if (job->relay)
@@ -245,9 +234,7 @@ static void clean_up(struct recv_job *job)
 	door_remove_place(&job->place);
 	restore_settings(job);
 	kept_settings_deinit(&job->kept);
-	while (job->words && queue_take(job->words, &word, 0) == QUEUE_ITEM)
-		json_decref(word);
-	queue_free(job->words);
+	words_free(job->words);
 	interrupt_free(job->relay_interrupt);
 	json_decref(job->farewell);
 	qmp_peer_free(job->peer);

@@ -11,6 +11,7 @@
 #include "sendrecv/preempt.h"
 #include "sendrecv/qemu_facts.h"
 #include "sendrecv/recv_job.h"
+#include "sendrecv/words.h"
 
 #define QEMU_HAS_ENDED "QEMU has ended"
 

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "sendrecv/send_parts.h"
 
@@ -26,19 +25,6 @@ static const char *const common_capabilities[] = {
 
 /* ---- the QEMU here ---- */
 
-static void wish_for_its_user(struct send_job *job, struct door_wish *wish)
-{
-	char path[32];
-	struct stat is;
-
-	snprintf(path, sizeof(path), "/proc/%d", qmp_peer_pid(job->source));
-	if (qmp_peer_pid(job->source) <= 0 || stat(path, &is) < 0 ||
-	    is.st_uid == geteuid())
-		return;
-	wish->uid = is.st_uid;
-	wish->gid = is.st_gid;
-}
-
 static int open_door(struct send_job *job, struct gw_error *err)
 {
 	const struct transfer_options *common = &job->options->common;
@@ -52,7 +38,7 @@ static int open_door(struct send_job *job, struct gw_error *err)
 	struct door_wish wish = common->door;
 
 	if (job->source)
-		wish_for_its_user(job, &wish);
+		legs_wish_for_user(job->source, &wish);
 	if (door_make_place(&wish, &job->place, err) < 0)
 		return -1;
 	if (job->place.directory[0] &&
@@ -229,21 +215,6 @@ static int fail_refused(const json_t *word, struct gw_error *err)
 						  : 9));
 }
 
-/* The next word of the other godwit, before the relay runs. */
-static json_t *await_word(struct send_job *job, struct gw_error *err)
-{
-	struct record_head head;
-	int got = session_link_read_head(job->out.main_link, &head, err);
-
-	if (got > 0 && head.type == SESSION_CONTROL)
-		return control_read(job->out.main_link, &head, err);
-	if (got > 0)
-		fail(err, GW_PEER, "a record of type %d instead of a word", head.type);
-	else if (got == 0)
-		fail(err, GW_PEER, "closed without a word");
-	return NULL;
-}
-
 static int prepare_there(struct send_job *job, struct gw_error *err)
 {
 	const struct transfer_options *common = &job->options->common;
@@ -262,7 +233,7 @@ static int prepare_there(struct send_job *job, struct gw_error *err)
 	channel_set_read_patience(channel, 2 * common->patience_ms);
 	if (control_write(job->out.main_link, prepare, err) < 0)
 		return -1;
-	word = await_word(job, err);
+	word = words_await(job->out.main_link, err);
 	if (!word)
 		return -1;
 	if (strcmp(control_word(word), "prepared") == 0)

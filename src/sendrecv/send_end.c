@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "drive/figures.h"
 #include "sendrecv/send_parts.h"
 
 /* A source whose migration failed resumes its guest a moment after it says so; a process closes its
@@ -526,16 +527,6 @@ static void conclude_passive(struct send_job *job, struct transfer_report *repor
 
 /* ---- figures ---- */
 
-static double told(int64_t value)
-{
-	return value < 0 ? -1 : (double)value;
-}
-
-static double over(double amount, double factor, double per)
-{
-	return amount < 0 || per <= 0 ? -1 : amount * factor / per;
-}
-
 static void fill_figures(struct send_job *job, struct transfer_figures *figures)
 {
 	const struct migration_status *last = &job->last;
@@ -546,29 +537,30 @@ static void fill_figures(struct send_job *job, struct transfer_figures *figures)
 	figures->qemu_channels = job->qemu_channels;
 	snprintf(figures->method, sizeof(figures->method), "%s", job->codec->name);
 	snprintf(figures->status, sizeof(figures->status), "%s", last->state);
-	figures->total_ms = told(last->total_ms);
+	figures->total_ms = figure_told(last->total_ms);
 	if (!job->source)
 		figures->total_ms = span_ms;
-	figures->downtime_ms = told(last->downtime_ms);
-	figures->setup_ms = told(last->setup_ms);
+	figures->downtime_ms = figure_told(last->downtime_ms);
+	figures->setup_ms = figure_told(last->setup_ms);
 	figures->expected_downtime_ms = job->expected_downtime_ms;
 	if (job->stopped_ns > 0 && job->resumed_ns > job->stopped_ns)
 		figures->blackout_ms =
 			(double)(job->resumed_ns - job->stopped_ns) / (double)NS_PER_MS;
 	figures->wire_bytes = (double)job->meter.last.wire_bytes;
 	figures->guest_bytes = (double)job->meter.last.guest_bytes;
-	figures->ram_bytes = told(last->total_bytes);
-	figures->zero_pages = told(last->zero_pages);
-	figures->normal_pages = told(last->normal_pages);
+	figures->ram_bytes = figure_told(last->total_bytes);
+	figures->zero_pages = figure_told(last->zero_pages);
+	figures->normal_pages = figure_told(last->normal_pages);
 	if (!job->source) {
 		figures->zero_pages = (double)job->meter.last.zero_pages;
 		figures->normal_pages = (double)job->meter.last.normal_pages;
 	}
-	figures->rounds = told(last->syncs);
-	figures->throughput_mbps = over(figures->wire_bytes, 8 / 1e3, figures->total_ms);
-	figures->pages_per_second =
-		over(figures->zero_pages + figures->normal_pages, 1e3, figures->total_ms);
-	figures->ratio = over(figures->guest_bytes, 1, figures->wire_bytes);
+	figures->rounds = figure_told(last->syncs);
+	figures->throughput_mbps =
+		figure_over(figures->wire_bytes, 8 / 1e3, figures->total_ms);
+	figures->pages_per_second = figure_over(
+		figures->zero_pages + figures->normal_pages, 1e3, figures->total_ms);
+	figures->ratio = figure_over(figures->guest_bytes, 1, figures->wire_bytes);
 	figures->most_in_flight_bytes = (double)job->meter.last.most_in_flight;
 	figures->span_s = span_ms / 1e3;
 	meter_side(&job->meter, &figures->send);

@@ -13,7 +13,6 @@
 #include "sendrecv/send_parts.h"
 
 #define METHOD_DEFAULT "zstd"
-#define WORDS_MAX 64u
 #define KNOCK_MS 50
 #define PART_MS 1000
 
@@ -45,9 +44,6 @@ static int check_method(const struct send_options *options, struct gw_error *err
 		return fail_in(err, "--method");
 	if (options->level == TRANSFER_UNSET)
 		return 0;
-	if (codec->level_max == 0)
-		return fail(err, GW_USAGE, "--level %" PRIu64 ": %s has no levels",
-			    options->level, codec->name);
 	if (codec_check_level(codec, (int)options->level, err) < 0)
 		return fail_in(err, "--level");
 	return 0;
@@ -92,24 +88,16 @@ int send_options_check(const struct send_options *options, struct gw_error *err)
 
 void send_say(const struct send_job *job, const char *format, ...)
 {
-	const struct transfer_observer *observer = job->options->common.observer;
-	char text[512];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	transfer_say(&job->options->common, format, args);
 	va_end(args);
-	observer->say(observer->state, text);
 }
 
 void send_tell(struct send_job *job, json_t *word)
 {
-	struct gw_error ignored;
-
-	if (job->out.main_link)
-		(void)control_write(job->out.main_link, word, &ignored);
-	else
-		json_decref(word);
+	words_tell(job->out.main_link, word);
 }
 
 /* ---- the plan ---- */
@@ -143,7 +131,7 @@ static int plan(struct send_job *job, struct gw_error *err)
 	job->relay_interrupt = interrupt_new(err);
 	if (!job->relay_interrupt)
 		return -1;
-	job->words = queue_new(sizeof(json_t *), WORDS_MAX, err);
+	job->words = words_new(err);
 	return job->words ? 0 : -1;
 }
 
@@ -362,7 +350,6 @@ static void part(struct send_job *job)
 static void clean_up(struct send_job *job)
 {
 	struct gw_error err;
-	json_t *word;
 
 	/* What was interrupted before is to be put back all the same. */
 	if (job->source)
@@ -389,9 +376,7 @@ static void clean_up(struct send_job *job)
 	    kept_settings_restore(&job->kept, job->source, &err) < 0)
 		send_say(job, "the source's settings are not as they were: %s", err.text);
 	kept_settings_deinit(&job->kept);
-	while (job->words && queue_take(job->words, &word, 0) == QUEUE_ITEM)
-		json_decref(word);
-	queue_free(job->words);
+	words_free(job->words);
 	interrupt_free(job->relay_interrupt);
 	json_decref(job->verdict);
 	json_decref(job->answer);

@@ -12,6 +12,7 @@
 #include "sendrecv/preempt.h"
 #include "sendrecv/preflight.h"
 #include "sendrecv/send_job.h"
+#include "sendrecv/words.h"
 
 struct send_job {
 	const struct send_options *options;

@@ -52,6 +52,15 @@ void transfer_report_deinit(struct transfer_report *report)
 	report->last = NULL;
 }
 
+void transfer_say(const struct transfer_options *options, const char *format,
+		  va_list args)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	options->observer->say(options->observer->state, text);
+}
+
 /* ---- for programs ---- */
 
 static bool put_text(json_t *object, const char *key, const char *text)

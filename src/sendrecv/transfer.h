@@ -3,6 +3,8 @@
 #ifndef SENDRECV_TRANSFER_H
 #define SENDRECV_TRANSFER_H
 
+#include <stdarg.h>
+
 #include "codec/codec.h"
 #include "drive/migration_status.h"
 #include "relay/qemu_door.h"
@@ -108,6 +110,10 @@ struct transfer_options {
 	const struct log *log;
 	const struct transfer_observer *observer;
 };
+
+/* A sentence for people, cut where it is long. */
+void transfer_say(const struct transfer_options *options, const char *format,
+		  va_list args) __attribute__((format(printf, 2, 0)));
 
 #define TRANSFER_UNSET UINT64_MAX
 #define TRANSFER_CHANNELS_DEFAULT 2u
